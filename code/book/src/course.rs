@@ -1,0 +1,317 @@
+//! The table of programs and debts, `code/book/course.toml`, and the files it
+//! speaks of.
+
+use crate::includes::is_anchor_comment;
+use crate::Problem;
+use serde::Deserialize;
+use similar::{ChangeTag, TextDiff};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Where the table stands, from the top of the repository.
+pub const TABLE: &str = "code/book/course.toml";
+
+/// The folder of the chapters, from the top of the repository.
+pub const CHAPTERS: &str = "book";
+
+/// The programs of the course and what they owe.
+#[derive(Clone, Debug)]
+pub struct Course {
+    /// The top of the repository.
+    pub root: PathBuf,
+    /// The programs, each after the step before it.
+    pub programs: Vec<Program>,
+    /// The debts, in the order in which the text meets them.
+    pub debts: Vec<Debt>,
+}
+
+/// A program that a chapter shows line by line.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Its name, as in `cargo run --bin NAME`.
+    pub name: String,
+    /// Its file, from the top of the repository.
+    pub file: PathBuf,
+    /// The name of the step before it.
+    pub before: Option<String>,
+    /// Its lines without anchor comments, each with its number in the file.
+    pub lines: Vec<(usize, String)>,
+    /// The lines of `[dependencies]` that it needs when it is copied out.
+    pub dependencies: Vec<String>,
+}
+
+/// Something that a program gets wrong, and the program that mends it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Debt {
+    /// The test in `tests/debts.rs` that shows it.
+    pub test: String,
+    /// The program that fails.
+    pub owes: String,
+    /// A program that differs from it only so that the failure shows better.
+    pub shown: Option<String>,
+    /// What the reader sees, in Markdown.
+    pub what: String,
+    /// The program that mends it, which may be still to come.
+    pub repays: String,
+    /// The part of the course where that program belongs.
+    pub part: u8,
+}
+
+/// One chapter's Markdown.
+#[derive(Clone, Debug)]
+pub struct Chapter {
+    /// Its file, from the top of the repository.
+    pub file: PathBuf,
+    /// Its text as written.
+    pub text: String,
+}
+
+/// The step from one program to the next.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Lines of the later program that the earlier one lacks: their places in
+    /// [`Program::lines`].
+    pub added: Vec<usize>,
+    /// How many lines of the earlier program are gone.
+    pub removed: usize,
+    /// The unified diff, with three lines of context and without file names.
+    pub unified: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    program: Vec<Row>,
+    debt: Vec<Debt>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    name: String,
+    file: PathBuf,
+    before: Option<String>,
+}
+
+impl Course {
+    /// Reads the table and the programs under `root`.
+    ///
+    /// # Errors
+    ///
+    /// A table that cannot be read or parsed; a program whose file or package
+    /// is missing, that is named twice, or whose step before it does not stand
+    /// above it; a debt that an unknown program owes.
+    pub fn load(root: &Path) -> Result<Course, Problem> {
+        let table: Table = toml::from_str(&read(root, Path::new(TABLE))?).map_err(|error| {
+            let line = error.span().map_or(0, |span| span.start);
+            let text = fs::read_to_string(root.join(TABLE)).unwrap_or_default();
+            Problem::new(TABLE, line_of(&text, line), error.message())
+        })?;
+
+        let mut course = Course {
+            root: root.to_path_buf(),
+            programs: Vec::new(),
+            debts: Vec::new(),
+        };
+        for row in table.program {
+            if course.program(&row.name).is_some() {
+                let what = format!("the program `{}` is named twice", row.name);
+                return Err(Problem::new(TABLE, 0, what));
+            }
+            if let Some(before) = &row.before {
+                if course.program(before).is_none() {
+                    let what = format!(
+                        "`{}` comes after `{before}`, which does not stand above it",
+                        row.name
+                    );
+                    return Err(Problem::new(TABLE, 0, what));
+                }
+            }
+            course.programs.push(Program::read(root, row)?);
+        }
+        for debt in table.debt {
+            for name in debt.shown.iter().chain([&debt.owes]) {
+                if course.program(name).is_none() {
+                    let what = format!("the debt `{}` names no program: `{name}`", debt.test);
+                    return Err(Problem::new(TABLE, 0, what));
+                }
+            }
+            course.debts.push(debt);
+        }
+        Ok(course)
+    }
+
+    /// The program of that name.
+    pub fn program(&self, name: &str) -> Option<&Program> {
+        self.programs.iter().find(|program| program.name == name)
+    }
+
+    /// All chapters, in the order of their paths; `SUMMARY.md` is not one.
+    ///
+    /// # Errors
+    ///
+    /// A folder or a file that cannot be read.
+    pub fn chapters(&self) -> Result<Vec<Chapter>, Problem> {
+        let mut chapters = Vec::new();
+        let mut folders = vec![PathBuf::from(CHAPTERS)];
+        while let Some(folder) = folders.pop() {
+            let unreadable = |error| Problem::new(&folder, 0, format!("cannot list it: {error}"));
+            for entry in fs::read_dir(self.root.join(&folder)).map_err(unreadable)? {
+                let file = folder.join(entry.map_err(unreadable)?.file_name());
+                if self.root.join(&file).is_dir() {
+                    folders.push(file);
+                } else if file.extension().is_some_and(|extension| extension == "md")
+                    && !file.ends_with("SUMMARY.md")
+                {
+                    let text = read(&self.root, &file)?;
+                    chapters.push(Chapter { file, text });
+                }
+            }
+        }
+        chapters.sort_by(|a, b| a.file.cmp(&b.file));
+        Ok(chapters)
+    }
+
+    /// What the step from `before` to `after` changes.
+    pub fn step(&self, before: &Program, after: &Program) -> Step {
+        let (old, new) = (before.source(), after.source());
+        let diff = TextDiff::from_lines(old.as_str(), new.as_str());
+        let changes: Vec<_> = diff.iter_all_changes().collect();
+        Step {
+            added: changes
+                .iter()
+                .filter(|change| change.tag() == ChangeTag::Insert)
+                .filter_map(|change| change.new_index())
+                .collect(),
+            removed: changes
+                .iter()
+                .filter(|change| change.tag() == ChangeTag::Delete)
+                .count(),
+            unified: diff.unified_diff().context_radius(3).to_string(),
+        }
+    }
+}
+
+impl Program {
+    fn read(root: &Path, row: Row) -> Result<Program, Problem> {
+        let text = read(root, &row.file)?;
+        let lines: Vec<(usize, String)> = text
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| !is_anchor_comment(line))
+            .map(|(index, line)| (index + 1, line.to_string()))
+            .collect();
+        let dependencies = dependencies(root, &row.file, &text)?;
+        Ok(Program {
+            name: row.name,
+            file: row.file,
+            before: row.before,
+            lines,
+            dependencies,
+        })
+    }
+
+    /// The whole program without anchor comments, as the page lists it.
+    pub fn source(&self) -> String {
+        self.lines
+            .iter()
+            .fold(String::new(), |mut text, (_, line)| {
+                text.push_str(line);
+                text.push('\n');
+                text
+            })
+    }
+}
+
+/// The lines of the `[dependencies]` of the package around `file` that name a
+/// crate that `source` uses.
+fn dependencies(root: &Path, file: &Path, source: &str) -> Result<Vec<String>, Problem> {
+    let manifest = file
+        .ancestors()
+        .skip(1)
+        .map(|folder| folder.join("Cargo.toml"))
+        .find(|manifest| root.join(manifest).is_file())
+        .filter(|manifest| manifest != Path::new("Cargo.toml"))
+        .ok_or_else(|| Problem::new(file, 0, "it stands in no package of its own"))?;
+    let text = read(root, &manifest)?;
+    let mut lines = Vec::new();
+    let mut in_dependencies = false;
+    for line in text.lines() {
+        if line.starts_with('[') {
+            in_dependencies = line.trim() == "[dependencies]";
+        } else if let (true, Some((name, _))) = (in_dependencies, line.split_once('=')) {
+            let path = format!("{}::", name.trim().replace('-', "_"));
+            if source.lines().any(|line| uses(line, &path)) {
+                lines.push(line.to_string());
+            }
+        }
+    }
+    Ok(lines)
+}
+
+/// Whether a line of code has `path` as the beginning of a path, such as
+/// `nix::` but not `unix::`.
+fn uses(line: &str, path: &str) -> bool {
+    let code = line.split("//").next().unwrap_or(line);
+    code.match_indices(path).any(|(at, _)| {
+        let before = code[..at].chars().next_back();
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
+    })
+}
+
+/// The text of `file` under `root`.
+pub(crate) fn read(root: &Path, file: &Path) -> Result<String, Problem> {
+    fs::read_to_string(root.join(file))
+        .map_err(|error| Problem::new(file, 0, format!("cannot read it: {error}")))
+}
+
+/// The number of the line, from 1, that holds the byte at `offset`.
+pub(crate) fn line_of(text: &str, offset: usize) -> usize {
+    let end = offset.min(text.len());
+    1 + text.as_bytes()[..end]
+        .iter()
+        .filter(|byte| **byte == b'\n')
+        .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crate_is_used_where_a_path_begins_with_it() {
+        assert!(uses("use nix::sys::wait::waitpid;", "nix::"));
+        assert!(uses("    nix::unistd::fork()", "nix::"));
+        assert!(!uses("use std::os::unix::net::UnixStream;", "nix::"));
+        assert!(!uses("use crate::nix::x;", "nix::"));
+        assert!(!uses("// as nix::unistd::fork says", "nix::"));
+    }
+
+    #[test]
+    fn the_real_table_loads() {
+        let course = Course::load(&crate::root()).unwrap();
+        let program = course.program("webserver1").unwrap();
+        assert!(program.dependencies.is_empty());
+        assert!(!program.source().contains("ANCHOR"));
+    }
+
+    #[test]
+    fn a_step_counts_what_it_adds_and_removes() {
+        let program = |lines: &[&str]| Program {
+            name: String::new(),
+            file: PathBuf::new(),
+            before: None,
+            lines: lines.iter().map(|line| (0, line.to_string())).collect(),
+            dependencies: Vec::new(),
+        };
+        let course = Course {
+            root: PathBuf::new(),
+            programs: Vec::new(),
+            debts: Vec::new(),
+        };
+        let step = course.step(&program(&["a", "b", "c"]), &program(&["a", "x", "y", "c"]));
+        assert_eq!((step.added, step.removed), (vec![1, 2], 1));
+        assert_eq!(step.unified, "@@ -1,3 +1,4 @@\n a\n-b\n+x\n+y\n c\n");
+    }
+}

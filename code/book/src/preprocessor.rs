@@ -1,0 +1,415 @@
+//! The part of the page that is made and not written, as an ordinary mdBook
+//! preprocessor.
+//!
+//! | directive            | becomes                                             |
+//! | -------------------- | --------------------------------------------------- |
+//! | `{{#program NAME}}`  | the facts box, with the whole listing folded away   |
+//! | `{{#diff A B}}`      | the step from one program to another                |
+//! | `{{#debts NAME}}`    | what a program still owes                           |
+//! | `{{#ledger}}`        | all debts                                           |
+//! | `{{#test FILE::NAME}}` | the name of a test, which must exist              |
+//!
+//! Besides, each snippet that is included from a program gets a caption with
+//! its file and function, and each `console` block is set as a transcript.
+//! Includes stay for mdBook, but are checked first: see [`crate::includes`].
+
+use crate::course::{Chapter, Course, Debt, Program};
+use crate::includes::{directives, expand, unused_anchors, Directive, Include};
+use crate::transcript::{fences, Block, Fence};
+use crate::Problem;
+use mdbook_preprocessor::book::{Book, BookItem};
+use mdbook_preprocessor::errors::Result as MdbookResult;
+use mdbook_preprocessor::PreprocessorContext;
+use std::path::Path;
+
+/// The preprocessor, under the name that `book.toml` gives it.
+pub struct Preprocessor;
+
+impl Preprocessor {
+    /// The name in `book.toml`.
+    pub const NAME: &'static str = "course";
+}
+
+impl mdbook_preprocessor::Preprocessor for Preprocessor {
+    fn name(&self) -> &str {
+        Preprocessor::NAME
+    }
+
+    fn run(&self, context: &PreprocessorContext, mut book: Book) -> MdbookResult<Book> {
+        let course = Course::load(&context.root)?;
+        let mut includes = Vec::new();
+        let mut first_problem = None;
+        book.for_each_mut(|item| {
+            let BookItem::Chapter(chapter) = item else {
+                return;
+            };
+            let Some(path) = &chapter.source_path else {
+                return;
+            };
+            let page = Chapter {
+                file: Path::new(&context.config.book.src).join(path),
+                text: std::mem::take(&mut chapter.content),
+            };
+            match render(&course, &page) {
+                Ok((text, included)) => {
+                    chapter.content = text;
+                    includes.extend(included);
+                }
+                Err(problem) => {
+                    first_problem.get_or_insert(problem);
+                }
+            }
+        });
+        if let Some(problem) = first_problem {
+            return Err(problem.into());
+        }
+        let files: Vec<_> = course.programs.iter().map(|p| p.file.clone()).collect();
+        match unused_anchors(&course.root, &files, &includes)
+            .into_iter()
+            .next()
+        {
+            Some(problem) => Err(problem.into()),
+            None => Ok(book),
+        }
+    }
+}
+
+/// The Markdown that mdBook goes on with, and what it will include.
+///
+/// # Errors
+///
+/// The first mistake of the chapter.
+pub fn render(course: &Course, chapter: &Chapter) -> Result<(String, Vec<Include>), Problem> {
+    let includes = expand(&course.root, chapter)?.includes;
+    let mut fences = fences(chapter)?.into_iter().peekable();
+    let mut lines = chapter.text.lines().zip(1..);
+    let mut rendered = String::new();
+    while let Some((line, number)) = lines.next() {
+        if let Some(fence) = fences.next_if(|fence| fence.line == number) {
+            if fence.language() == "console" {
+                let block = Block::parse(chapter, fence.line, &fence.info, &fence.lines)?;
+                rendered.push_str(&block.html());
+                rendered.push('\n');
+            } else {
+                rendered.push_str(&caption(course, &fence, &includes));
+                rendered.push_str(line);
+                rendered.push('\n');
+                for line in &fence.lines {
+                    rendered.push_str(line);
+                    rendered.push('\n');
+                }
+                rendered.push_str(&"`".repeat(line.len() - line.trim_start_matches('`').len()));
+                rendered.push('\n');
+            }
+            // The lines of the block and its closing fence are done.
+            lines.nth(fence.lines.len());
+        } else {
+            rendered.push_str(&replace(course, chapter, line, number)?);
+            rendered.push('\n');
+        }
+    }
+    Ok((rendered, includes))
+}
+
+/// The file and the function that a snippet is taken from.
+fn caption(course: &Course, fence: &Fence<'_>, includes: &[Include]) -> String {
+    let end = fence.line + fence.lines.len();
+    let Some(include) = includes
+        .iter()
+        .find(|include| fence.line < include.line && include.line <= end)
+        .filter(|include| include.anchor.is_some())
+    else {
+        return String::new();
+    };
+    let file = include.file.display();
+    match function(course, include) {
+        Some(name) => {
+            format!("<p class=\"caption\"><code>{file}</code>, <code>{name}</code></p>\n\n")
+        }
+        None => format!("<p class=\"caption\"><code>{file}</code></p>\n\n"),
+    }
+}
+
+/// The function that a snippet shows, or stands in.
+fn function(course: &Course, include: &Include) -> Option<String> {
+    let text = std::fs::read_to_string(course.root.join(&include.file)).ok()?;
+    let lines: Vec<&str> = text.lines().collect();
+    let (first, last) = (*include.shown.first()?, *include.shown.last()?);
+    let name = |line: &&str| {
+        let (_, rest) = line.split_once("fn ")?;
+        let end = rest.find(['(', '<'])?;
+        let defines = !line.trim_start().starts_with("//");
+        (defines && !line.contains('"')).then(|| rest[..end].to_string())
+    };
+    let shown = lines.get(first - 1..last)?;
+    if let Some(name) = shown.iter().find_map(name) {
+        return Some(name);
+    }
+    // A snippet without a function of its own stands in the one above it,
+    // unless that has ended.
+    let above = lines.get(..first - 1)?;
+    let (at, name) = above
+        .iter()
+        .enumerate()
+        .rev()
+        .find_map(|(at, line)| Some((at, name(line)?)))?;
+    let ended = above[at..].contains(&"}");
+    (!ended).then_some(name)
+}
+
+/// The line with its directives replaced, except for mdBook's own.
+fn replace(
+    course: &Course,
+    chapter: &Chapter,
+    line: &str,
+    number: usize,
+) -> Result<String, Problem> {
+    let mut replaced = String::new();
+    let mut end = 0;
+    for directive in directives(line) {
+        let made = make(course, &directive)
+            .map_err(|what| Problem::new(&chapter.file, number, what))?
+            .unwrap_or_else(|| line[directive.range.clone()].to_string());
+        replaced.push_str(&line[end..directive.range.start]);
+        replaced.push_str(&made);
+        end = directive.range.end;
+    }
+    replaced.push_str(&line[end..]);
+    Ok(replaced)
+}
+
+fn make(course: &Course, directive: &Directive<'_>) -> Result<Option<String>, String> {
+    let program = |name: &str| {
+        course
+            .program(name)
+            .ok_or_else(|| format!("there is no program `{name}` in {}", crate::course::TABLE))
+    };
+    Ok(Some(match (directive.name, &directive.arguments[..]) {
+        ("program", [name]) => facts(course, program(name)?),
+        ("diff", [before, after]) => diff(course, program(before)?, program(after)?),
+        ("debts", [name]) => debts(course, program(name)?)?,
+        ("ledger", []) => ledger(course),
+        ("test", [name]) => test(&course.root, name)?,
+        (name, arguments) if crate::includes::OURS.contains(&name) => {
+            let what = "takes other arguments than";
+            return Err(format!(
+                "`{{{{#{name}}}}}` {what} `{}`",
+                arguments.join(" ")
+            ));
+        }
+        _ => return Ok(None),
+    }))
+}
+
+/// The facts box.
+fn facts(course: &Course, program: &Program) -> String {
+    let Program { name, file, .. } = program;
+    let mut facts = vec![(
+        "Program",
+        format!(
+            "<code>{}</code>, {}",
+            file.display(),
+            count(program.lines.len(), "line")
+        ),
+    )];
+    if let Some(before) = program
+        .before
+        .as_ref()
+        .and_then(|name| course.program(name))
+    {
+        let step = course.step(before, program);
+        let since = format!(
+            "<code>{}</code>, with {} added and {} gone",
+            before.name,
+            count(step.added.len(), "line"),
+            step.removed
+        );
+        facts.push(("A step from", since));
+    }
+    facts.push(("Run it", format!("<code>cargo run --bin {name}</code>")));
+    let needs = match program.dependencies.is_empty() {
+        true => "nothing but the standard library",
+        false => "these lines in its <code>Cargo.toml</code>",
+    };
+    let copy = format!(
+        "put the listing into <code>src/main.rs</code> of an empty package; it needs {needs}"
+    );
+    facts.push(("Copy it", copy));
+
+    let mut html = format!(
+        "<section class=\"program\" aria-label=\"About {name}\" data-program=\"{name}\">\n<dl>\n"
+    );
+    for (term, fact) in facts {
+        html.push_str(&format!("<dt>{term}</dt><dd>{fact}</dd>\n"));
+    }
+    html.push_str("</dl>\n");
+    if !program.dependencies.is_empty() {
+        let lines = program.dependencies.join("\n");
+        html.push_str(&format!("\n```toml\n[dependencies]\n{lines}\n```\n\n"));
+    }
+    html.push_str("<details><summary>The whole program</summary>\n\n");
+    html.push_str(&format!("```rust,no_run\n{}```\n\n", program.source()));
+    html.push_str("</details>\n</section>\n");
+    html
+}
+
+/// The step from `before` to `after`, with a caption.
+fn diff(course: &Course, before: &Program, after: &Program) -> String {
+    format!(
+        "<p class=\"caption\"><code>{}</code> → <code>{}</code></p>\n\n```diff\n{}```\n",
+        before.file.display(),
+        after.file.display(),
+        course.step(before, after).unified
+    )
+}
+
+/// The box at the end of a chapter.
+fn debts(course: &Course, program: &Program) -> Result<String, String> {
+    let name = &program.name;
+    let owed: Vec<&Debt> = course.debts.iter().filter(|d| d.owes == *name).collect();
+    if owed.is_empty() {
+        return Err(format!("`{name}` owes nothing"));
+    }
+    let mut text = format!(
+        "<section class=\"debts\" aria-label=\"What {name} owes\">\n\n**What `{name}` still owes**\n\n"
+    );
+    for debt in owed {
+        text.push_str(&format!("- {} *{}.*\n", debt.what, repaid(course, debt)));
+    }
+    text.push_str("\n</section>\n");
+    Ok(text)
+}
+
+/// All debts, as a table.
+fn ledger(course: &Course) -> String {
+    let mut text =
+        String::from("| program | what it gets wrong | | test |\n| --- | --- | --- | --- |\n");
+    for debt in &course.debts {
+        text.push_str(&format!(
+            "| `{}` | {} | {} | `{}` |\n",
+            debt.owes,
+            debt.what,
+            repaid(course, debt),
+            debt.test
+        ));
+    }
+    text
+}
+
+fn repaid(course: &Course, debt: &Debt) -> String {
+    match course.program(&debt.repays) {
+        Some(program) => format!("Repaid by `{}`", program.name),
+        None => format!("Part {} repays it", debt.part),
+    }
+}
+
+/// The name of a test, `FILE::NAME`, after a look at whether it is there.
+fn test(root: &Path, path: &str) -> Result<String, String> {
+    let (file, name) = path
+        .split_once("::")
+        .ok_or_else(|| format!("`{path}` is not of the form `FILE::NAME`"))?;
+    let file = format!("tests/{file}.rs");
+    let text = std::fs::read_to_string(root.join(&file))
+        .map_err(|error| format!("cannot read {file}: {error}"))?;
+    let is_test = text
+        .split("#[test]")
+        .skip(1)
+        .any(|after| after.trim_start().starts_with(&format!("fn {name}(")));
+    match is_test {
+        true => Ok(format!("`{name}` in `{file}`")),
+        false => Err(format!("there is no test `{name}` in {file}")),
+    }
+}
+
+fn count(number: usize, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        _ => format!("{number} {what}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    fn page(text: &str) -> Result<String, String> {
+        let course = Course::load(&crate::root()).unwrap();
+        let chapter = Chapter {
+            file: PathBuf::from("book/part1/page.md"),
+            text: text.to_string(),
+        };
+        match render(&course, &chapter) {
+            Ok((text, _)) => Ok(text),
+            Err(problem) => Err(problem.to_string()),
+        }
+    }
+
+    #[test]
+    fn text_without_directives_stays_as_it_is() {
+        let text = "# Title\n\n```rust,no_run\nfn main() {}\n```\n\n\\{{#include x}} stays\n";
+        assert_eq!(page(text).unwrap(), text);
+    }
+
+    #[test]
+    fn a_snippet_is_captioned_with_its_file_and_function() {
+        let include = |anchor| {
+            format!("```rust,no_run\n{{{{#rustdoc_include ../../code/part1/webserver1.rs:{anchor}}}}}\n```\n")
+        };
+        for (anchor, function) in [
+            ("head", ""),
+            ("main", ", <code>main</code>"),
+            ("accept", ", <code>serve_forever</code>"),
+        ] {
+            let expected = format!(
+                "<p class=\"caption\"><code>code/part1/webserver1.rs</code>{function}</p>\n\n{}",
+                include(anchor)
+            );
+            assert_eq!(page(&include(anchor)).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn the_facts_box_lists_the_program_without_anchors() {
+        let page = page("{{#program whole_request}}").unwrap();
+        assert!(page.contains("<code>cargo run --bin whole_request</code>"));
+        assert!(page.contains("<code>webserver1</code>, with "));
+        assert!(page.contains("fn is_whole("));
+        assert!(!page.contains("ANCHOR"));
+    }
+
+    #[test]
+    fn a_diff_is_captioned_with_both_files() {
+        let page = page("{{#diff webserver1 large_answer}}").unwrap();
+        assert!(page.contains("webserver1.rs</code> → <code>code/part1/large_answer.rs"));
+        assert!(page.contains("\n+const BODY"));
+        assert!(page.contains("\n-const RESPONSE"));
+    }
+
+    #[test]
+    fn mistakes_name_chapter_and_line() {
+        for (directive, message) in [
+            (
+                "program webserver9",
+                "there is no program `webserver9` in code/book/course.toml",
+            ),
+            (
+                "diff webserver1",
+                "`{{#diff}}` takes other arguments than `webserver1`",
+            ),
+            ("debts echo_path", "`echo_path` owes nothing"),
+            ("test debts", "`debts` is not of the form `FILE::NAME`"),
+            (
+                "test debts::no_such_test",
+                "there is no test `no_such_test` in tests/debts.rs",
+            ),
+            (
+                "test none::x",
+                "cannot read tests/none.rs: No such file or directory (os error 2)",
+            ),
+        ] {
+            let error = page(&format!("text\n{{{{#{directive}}}}}\n")).unwrap_err();
+            assert_eq!(error, format!("book/part1/page.md:2: {message}"));
+        }
+    }
+}

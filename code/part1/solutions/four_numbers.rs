@@ -1,0 +1,61 @@
+//! four_numbers: webserver1 that names each connection.
+//!
+//!     cargo run --bin four_numbers [ADDRESS]
+//!
+//! Each request is preceded, in this terminal, by the two addresses and the two
+//! ports that tell its connection from every other.
+use std::env;
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::ExitCode;
+
+const ADDRESS: &str = "127.0.0.1:8888";
+const REQUEST_SIZE: usize = 1024; // bytes: all that is ever read of a request
+const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\n\nHello, World!\n";
+fn main() -> ExitCode {
+    let address = env::args_os().nth(1).unwrap_or_else(|| ADDRESS.into());
+    match serve_forever(&address.to_string_lossy()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+fn serve_forever(address: &str) -> io::Result<()> {
+    let listener = TcpListener::bind(address).map_err(|error| {
+        let hint = "another address can be the first argument";
+        io::Error::new(error.kind(), format!("bind {address}: {error}; {hint}"))
+    })?;
+
+    let address = listener.local_addr()?;
+    let mut terminal = io::stdout();
+    writeln!(terminal, "Serving HTTP on http://{address}/ ...")?;
+    terminal.flush()?;
+    loop {
+        match listener.accept() {
+            Ok((connection, peer)) => {
+                if let Err(error) = handle_request(connection) {
+                    eprintln!("{peer}: {error}");
+                }
+            }
+            // The client left while it was still waiting: no reason to stop.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => return Err(io::Error::new(error.kind(), format!("accept: {error}"))),
+        }
+    }
+}
+fn handle_request(mut connection: TcpStream) -> io::Result<()> {
+    let client = connection.peer_addr()?;
+    let server = connection.local_addr()?;
+    let mut terminal = io::stdout();
+    writeln!(terminal, "{client} -> {server}")?;
+
+    let mut request = [0; REQUEST_SIZE];
+    let received = connection.read(&mut request)?;
+
+    terminal.write_all(&request[..received])?;
+    terminal.flush()?;
+
+    connection.write_all(RESPONSE)
+}
