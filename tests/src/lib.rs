@@ -1,1 +1,48 @@
+//! What the tests share: the programs of the course, started on free ports and
+//! ended with the test, and a terminal to type at.
 
+#![deny(missing_docs)]
+
+pub mod client;
+pub mod programs;
+pub mod server;
+pub mod terminal;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long a test waits for what it knows must happen.
+pub const LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a test waits for what it knows must *not* happen.
+pub const SILENCE: Duration = Duration::from_millis(500);
+
+/// Waits until `condition` gives something, and fails the test after [`LIMIT`].
+pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(start.elapsed() < LIMIT, "waited {LIMIT:?} for {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Says that a check is left out because the machine lacks `what`; under
+/// `CI=true`, where everything is installed, that is a failure.
+pub fn left_out(check: &str, what: &str) {
+    eprintln!("not checked: {check}: this machine has no {what}");
+    let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
+    assert!(!ci, "{check}: {what} must be installed where CI=true");
+}
+
+/// Whether a command of that name stands on the `PATH`.
+pub fn has_tool(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| is_executable(&folder.join(name)))
+}
+
+fn is_executable(file: &Path) -> bool {
+    nix::unistd::access(file, nix::unistd::AccessFlags::X_OK).is_ok() && file.is_file()
+}

@@ -1,0 +1,3 @@
+//! Every snippet compiles, and runs unless its block says `no_run`.
+
+include!(concat!(env!("OUT_DIR"), "/skeptic-tests.rs"));

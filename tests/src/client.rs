@@ -1,0 +1,103 @@
+//! A client that says exactly what it is told, and reports exactly what it
+//! gets.
+
+use crate::{LIMIT, SILENCE};
+use nix::sys::socket::{setsockopt, sockopt};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+
+/// A connection to a server.
+pub struct Client {
+    stream: TcpStream,
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The server closed it.
+    Closed,
+    /// The server reset it.
+    Reset,
+    /// Nothing came any more, and the client stopped waiting.
+    Silent,
+}
+
+impl Client {
+    /// Connects to a server.
+    pub fn connect(address: SocketAddr) -> Client {
+        let stream = TcpStream::connect_timeout(&address, LIMIT);
+        let stream = stream.unwrap_or_else(|error| panic!("connect to {address}: {error}"));
+        Client { stream }
+    }
+
+    /// Where the client stands.
+    pub fn address(&self) -> SocketAddr {
+        self.stream
+            .local_addr()
+            .expect("a connected socket has an address")
+    }
+
+    /// Sends these bytes.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Client {
+        let sent = self.stream.write_all(bytes.as_ref());
+        sent.unwrap_or_else(|error| panic!("send to the server: {error}"));
+        self
+    }
+
+    /// Says that nothing more will be sent.
+    pub fn finish(&mut self) -> &mut Client {
+        let _ = self.stream.shutdown(Shutdown::Write);
+        self
+    }
+
+    /// Everything up to the end of the connection, and how it ended. A server
+    /// that neither speaks nor closes within [`LIMIT`] is silent.
+    pub fn read_to_end(&mut self) -> (Vec<u8>, End) {
+        self.read(LIMIT)
+    }
+
+    /// What comes without long waiting: for a server that should say nothing.
+    pub fn read_soon(&mut self) -> (Vec<u8>, End) {
+        self.read(SILENCE)
+    }
+
+    fn read(&mut self, patience: std::time::Duration) -> (Vec<u8>, End) {
+        let set = self.stream.set_read_timeout(Some(patience));
+        set.expect("the patience is not zero");
+        let mut bytes = Vec::new();
+        let mut chunk = [0; 65536];
+        loop {
+            match self.stream.read(&mut chunk) {
+                Ok(0) => return (bytes, End::Closed),
+                Ok(read) => bytes.extend_from_slice(&chunk[..read]),
+                Err(error) => match error.kind() {
+                    ErrorKind::ConnectionReset => return (bytes, End::Reset),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut => return (bytes, End::Silent),
+                    ErrorKind::Interrupted => {}
+                    _ => panic!("read from the server: {error}"),
+                },
+            }
+        }
+    }
+
+    /// Asks with a whole request and gives the whole answer as text.
+    pub fn ask(&mut self, request: &str) -> (String, End) {
+        let (bytes, end) = self.send(request).read_to_end();
+        (String::from_utf8_lossy(&bytes).into_owned(), end)
+    }
+
+    /// Ends the connection with a reset instead of a close.
+    pub fn reset(self) {
+        let no_linger = nix::libc::linger {
+            l_onoff: 1,
+            l_linger: 0,
+        };
+        setsockopt(&self.stream, sockopt::Linger, &no_linger)
+            .expect("every TCP socket takes SO_LINGER");
+    }
+}
+
+/// A whole request for `path`, as curl would send it.
+pub fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n")
+}

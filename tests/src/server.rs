@@ -1,0 +1,146 @@
+//! A server of the course, started on a free port of the loopback interface.
+
+use crate::client::Client;
+use crate::{programs, wait_for, LIMIT};
+use nix::sys::signal::{killpg, Signal};
+use nix::unistd::Pid;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// A running server. Dropping it ends it, and every process it has started.
+pub struct Server {
+    /// Where it really serves, from its first line of output.
+    pub address: SocketAddr,
+    child: Child,
+    output: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Server {
+    /// Starts a program of the course, or a path to one, on a free port.
+    ///
+    /// # Panics
+    ///
+    /// When it does not print its address as its first line.
+    pub fn start(program: &str) -> Server {
+        let mut command = Command::new(programs::executable(program));
+        command.arg("127.0.0.1:0");
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        end_with_parent(&mut command);
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("start {program}: {error}"));
+
+        let output = Arc::new(Mutex::new(Vec::new()));
+        let mut pipe = child.stdout.take().expect("its output is a pipe");
+        let sink = Arc::clone(&output);
+        thread::spawn(move || {
+            let mut chunk = [0; 4096];
+            while let Ok(read @ 1..) = pipe.read(&mut chunk) {
+                if let Ok(mut output) = sink.lock() {
+                    output.extend_from_slice(&chunk[..read]);
+                }
+            }
+        });
+        let mut server = Server {
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            child,
+            output,
+        };
+        let line = wait_for("the server's first line", || {
+            assert!(server.is_running(), "{program} ended before it served");
+            server
+                .output()
+                .split_once('\n')
+                .map(|(line, _)| line.to_string())
+        });
+        server.address = line
+            .strip_prefix("Serving HTTP on http://")
+            .and_then(|rest| rest.strip_suffix("/ ..."))
+            .and_then(|address| address.parse().ok())
+            .unwrap_or_else(|| panic!("{program} began with `{line}`"));
+        server
+    }
+
+    /// Connects to it.
+    pub fn connect(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// What it has printed so far; bytes that are not UTF-8 are replaced.
+    pub fn output(&self) -> String {
+        let output = self.output.lock().expect("no holder of the lock panics");
+        String::from_utf8_lossy(&output).into_owned()
+    }
+
+    /// Waits until it has printed `text`.
+    pub fn wait_for_output(&self, text: &str) {
+        wait_for(&format!("{text:?} in the server's output"), || {
+            self.output().contains(text).then_some(())
+        });
+    }
+
+    /// Whether the process is still there.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let group = Pid::from_raw(self.child.id() as i32);
+        let _ = killpg(group, Signal::SIGKILL);
+        let _ = self.child.wait();
+    }
+}
+
+/// Puts a command into a process group of its own, and, where the system can,
+/// ends it when the test that started it dies.
+pub fn end_with_parent(command: &mut Command) {
+    command.process_group(0);
+    #[cfg(target_os = "linux")]
+    // SAFETY: between fork and exec the closure calls prctl alone, which is
+    // async-signal-safe and allocates nothing.
+    unsafe {
+        command.pre_exec(|| {
+            nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+            Ok(())
+        });
+    }
+}
+
+/// Runs a command to its end, within [`LIMIT`], and gives its exit code (none
+/// after a signal), output and errors.
+pub fn run_to_end(command: &mut Command) -> (Option<i32>, String, String) {
+    end_with_parent(command);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the command can be started");
+    let group = Pid::from_raw(child.id() as i32);
+    let start = std::time::Instant::now();
+    while matches!(child.try_wait(), Ok(None)) {
+        if start.elapsed() > LIMIT {
+            let _ = killpg(group, Signal::SIGKILL);
+            let _ = child.wait();
+            panic!("{command:?} did not end within {LIMIT:?}");
+        }
+        thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let output = child.wait_with_output().expect("it has ended");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}

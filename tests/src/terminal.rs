@@ -1,0 +1,216 @@
+//! A terminal to type at: a shell behind a pseudo-terminal, as the reader has
+//! one.
+
+use crate::{wait_for, LIMIT};
+use nix::libc;
+use nix::pty::{openpty, OpenptyResult, Winsize};
+use nix::sys::signal::{killpg, Signal};
+use nix::sys::termios::{tcgetattr, tcsetattr, InputFlags, LocalFlags, OutputFlags, SetArg};
+use nix::unistd::Pid;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Instant;
+
+/// What the shell prints when it is ready for a command. No program prints
+/// these characters.
+const PROMPT: &str = "\u{1}ready\u{1}";
+
+nix::ioctl_none_bad!(
+    /// Makes the terminal the controlling terminal of the session, so that
+    /// Ctrl-C reaches it.
+    take_terminal,
+    libc::TIOCSCTTY
+);
+
+/// A shell in a terminal of its own. Dropping it ends the shell and everything
+/// that was started from it.
+pub struct Terminal {
+    shell: Child,
+    keyboard: File,
+    screen: Arc<Mutex<Vec<u8>>>,
+    seen: usize,
+    busy: bool,
+}
+
+impl Terminal {
+    /// Opens a terminal in `folder`, with these environment variables.
+    pub fn open(folder: &Path, environment: &[(&str, &str)]) -> Terminal {
+        let size = Winsize {
+            ws_row: 50,
+            ws_col: 200,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        let OpenptyResult { master, slave } =
+            openpty(&size, None).expect("the system has a pseudo-terminal left");
+        plain(&slave);
+
+        let mut command = Command::new("sh");
+        // `+m`: no job control, so that every process stays in the group of
+        // the shell, which is how they are all ended.
+        command.args(["+m", "-i"]).current_dir(folder);
+        command.envs([
+            ("PS1", PROMPT),
+            ("PS2", ""),
+            ("TERM", "dumb"),
+            ("LC_ALL", "C.UTF-8"),
+        ]);
+        command.envs([
+            ("TZ", "UTC"),
+            ("NO_COLOR", "1"),
+            ("CARGO_TERM_COLOR", "never"),
+        ]);
+        command.env_remove("ENV").envs(environment.iter().copied());
+        let input = || Stdio::from(slave.try_clone().expect("a descriptor is left"));
+        command.stdin(input()).stdout(input()).stderr(input());
+        // SAFETY: between fork and exec the closure calls setsid and ioctl
+        // alone; both are async-signal-safe and allocate nothing.
+        unsafe {
+            command.pre_exec(|| {
+                nix::unistd::setsid()?;
+                take_terminal(libc::STDIN_FILENO)?;
+                Ok(())
+            });
+        }
+        let shell = command.spawn().expect("every Unix has sh");
+        drop((command, slave));
+
+        let screen = Arc::new(Mutex::new(Vec::new()));
+        let keyboard = File::from(master);
+        let mut reader = keyboard.try_clone().expect("a descriptor is left");
+        let sink = Arc::clone(&screen);
+        thread::spawn(move || {
+            let mut chunk = [0; 4096];
+            while let Ok(read @ 1..) = reader.read(&mut chunk) {
+                if let Ok(mut screen) = sink.lock() {
+                    screen.extend_from_slice(&chunk[..read]);
+                }
+            }
+        });
+        let mut terminal = Terminal {
+            shell,
+            keyboard,
+            screen,
+            seen: 0,
+            busy: true,
+        };
+        // Bash and dash take a prompt from the environment, other shells may
+        // not; and what they say before it is not of interest.
+        terminal.press(&format!("PS1='{PROMPT}'; PS2=\n"));
+        wait_for("the shell's prompt", || terminal.idle().then_some(()));
+        terminal.take();
+        terminal
+    }
+
+    /// Types a command and Enter.
+    ///
+    /// # Panics
+    ///
+    /// While another command runs, which would get what is typed.
+    pub fn command(&mut self, command: &str) {
+        let screen = self.screen();
+        assert!(
+            !self.busy,
+            "cannot type `{command}`: another command still runs\n{screen}"
+        );
+        self.busy = true;
+        self.press(&format!("{command}\n"));
+    }
+
+    /// Types a line and Enter into the running command.
+    pub fn line(&mut self, line: &str) {
+        self.press(&format!("{line}\n"));
+    }
+
+    /// Presses Ctrl-C.
+    pub fn interrupt(&mut self) {
+        self.press("\u{3}");
+    }
+
+    /// Presses Ctrl-D.
+    pub fn end_of_input(&mut self) {
+        self.press("\u{4}");
+    }
+
+    /// Whether the shell waits for a command.
+    pub fn idle(&mut self) -> bool {
+        self.note_prompt(&self.unseen());
+        !self.busy
+    }
+
+    /// Waits until the shell is ready for a command or `enough` says that
+    /// there is enough to see; false if neither happens within [`LIMIT`].
+    pub fn wait(&mut self, mut enough: impl FnMut(&str) -> bool) -> bool {
+        let start = Instant::now();
+        while !self.idle() && !enough(&self.screen()) {
+            if start.elapsed() > LIMIT {
+                return false;
+            }
+            thread::sleep(std::time::Duration::from_millis(5));
+        }
+        true
+    }
+
+    /// What has been printed since the last [`Terminal::take`].
+    pub fn screen(&self) -> String {
+        cleaned(&self.unseen())
+    }
+
+    /// Takes what has been printed, so that the next look begins after it.
+    pub fn take(&mut self) -> String {
+        // One look: what came between two would be neither shown nor kept.
+        let unseen = self.unseen();
+        self.seen += unseen.len();
+        self.note_prompt(&unseen);
+        cleaned(&unseen)
+    }
+
+    fn note_prompt(&mut self, unseen: &[u8]) {
+        if unseen.ends_with(PROMPT.as_bytes()) {
+            self.busy = false;
+        }
+    }
+
+    fn unseen(&self) -> Vec<u8> {
+        let screen = self.screen.lock().expect("no holder of the lock panics");
+        screen[self.seen..].to_vec()
+    }
+
+    fn press(&mut self, keys: &str) {
+        let pressed = self.keyboard.write_all(keys.as_bytes());
+        pressed.expect("the terminal is open as long as it is held");
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = killpg(Pid::from_raw(self.shell.id() as i32), Signal::SIGKILL);
+        let _ = self.shell.wait();
+    }
+}
+
+fn cleaned(screen: &[u8]) -> String {
+    String::from_utf8_lossy(screen)
+        .replace(PROMPT, "")
+        .replace('\r', "")
+}
+
+/// No echo, no carriage returns added: the screen holds what programs print.
+fn plain(terminal: &OwnedFd) {
+    let mut settings = tcgetattr(terminal).expect("a new terminal has settings");
+    settings
+        .local_flags
+        .remove(LocalFlags::ECHO | LocalFlags::ECHONL);
+    settings
+        .local_flags
+        .insert(LocalFlags::ICANON | LocalFlags::ISIG);
+    settings.output_flags.remove(OutputFlags::ONLCR);
+    settings.input_flags.insert(InputFlags::ICRNL);
+    tcsetattr(terminal, SetArg::TCSANOW, &settings).expect("our own terminal can be set");
+}

@@ -1,0 +1,529 @@
+//! Every transcript happened.
+//!
+//! Each chapter's `console` blocks are typed into terminals, in order, and what
+//! comes back is compared with the page. The rules:
+//!
+//! - A server of the course, or the book's, is started in a terminal of its
+//!   own and stays until its page ends, or until a `^C`. A block that does not
+//!   begin with a command goes on in the terminal of the last server, and shows
+//!   what that has printed since it was last seen.
+//! - Port 8888 of the page is a free port here, and 3000 another.
+//! - What differs from run to run and from machine to machine is replaced on
+//!   both sides before they are compared: see [`VARIES`]. White space between
+//!   words counts as one space, and blank lines at the end do not count.
+//! - `SNAPSHOTS=overwrite cargo test --test transcripts` writes what came back
+//!   into the chapters.
+
+use book::course::Chapter;
+use book::transcript::{blocks, Block, Line};
+use regex::Regex;
+use snapbox::data::Data;
+use snapbox::filter::NormalizeToExpected;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex};
+use std::thread;
+use tests::programs::{course, folder};
+use tests::terminal::Terminal;
+use tests::{has_tool, left_out};
+
+include!(concat!(env!("OUT_DIR"), "/replays.rs"));
+
+/// What may differ, and what stands for it; an empty line is dropped.
+const VARIES: [(&str, &str); 9] = [
+    // cargo's own progress, and curl's remarks, which change with its version
+    (
+        r"(?m)^ *(Blocking|Compiling|Finished|Running|Downloading|Downloaded|Updating|Locking) .*\n",
+        "",
+    ),
+    (r"(?m)^\* .*\n", ""),
+    (r"(?m)^\{ \[\d+ bytes data\]\n", ""),
+    (r"curl/\d+(\.\d+)*", "curl/VERSION"),
+    (
+        r"\b(127\.0\.0\.1|\[::1\]|localhost):[3-6]\d{4}\b",
+        "$1:EPHEMERAL",
+    ),
+    (r"htons\([3-6]\d{4}\)", "htons(EPHEMERAL)"),
+    (r"\bafter \d+ (ms|milliseconds)", "after TIME"),
+    (r"\bpid \d+|\[pid +\d+\]|pid=\d+", "PID"),
+    (r"[ \t]+", " "),
+];
+
+fn replay(chapter: &str) {
+    let file = PathBuf::from(chapter);
+    let text = fs::read_to_string(book::root().join(&file)).expect("the build script has read it");
+    let chapter = Chapter { file, text };
+    let blocks = blocks(&chapter).unwrap_or_else(|problem| panic!("{problem}"));
+
+    let mut page = Page::default();
+    let mut replayed = Vec::new();
+    for block in &blocks {
+        replayed.push(page.replay(&chapter.file, block));
+    }
+    if std::env::var("SNAPSHOTS").is_ok_and(|word| word == "overwrite") {
+        overwrite(&chapter, &blocks, &replayed);
+        return;
+    }
+    let differences: Vec<String> = replayed.into_iter().filter_map(|r| r.difference).collect();
+    assert!(
+        differences.is_empty(),
+        "{}\nif the page is wrong: SNAPSHOTS=overwrite cargo test --test transcripts",
+        differences.join("\n")
+    );
+}
+
+/// The terminals of one chapter, and the ports that stand in for the page's.
+#[derive(Default)]
+struct Page {
+    terminals: BTreeMap<String, Terminal>,
+    server: Option<String>,
+    ports: Ports,
+    left_out: bool,
+}
+
+/// What came of a block: its lines as they were, and the difference if they
+/// are not as the page has them.
+#[derive(Default)]
+struct Replayed {
+    lines: Vec<Line>,
+    difference: Option<String>,
+}
+
+/// A command with what the page shows after it, up to the next command.
+struct Exchange<'a> {
+    line: usize,
+    command: Option<&'a str>,
+    rest: Vec<&'a Line>,
+}
+
+impl Page {
+    fn replay(&mut self, file: &Path, block: &Block) -> Replayed {
+        let exchanges = exchanges(block);
+        if block.norun {
+            return unchanged(block); // tests/house.rs keeps the list of these
+        }
+        let missing = exchanges
+            .iter()
+            .filter_map(|exchange| exchange.command)
+            .flat_map(tools)
+            .find(|tool| !has_tool(tool));
+        if let Some(tool) = missing {
+            left_out(&format!("{}:{}", file.display(), block.line), &tool);
+            self.left_out = true;
+            return unchanged(block);
+        }
+        let continues = exchanges.first().is_some_and(|e| e.command.is_none());
+        if continues && self.left_out {
+            // What the server printed here is what a client left out has sent.
+            let server = self.server.as_ref();
+            if let Some(terminal) = server.and_then(|name| self.terminals.get_mut(name)) {
+                terminal.take();
+            }
+            return unchanged(block);
+        }
+        self.left_out = false;
+
+        let mut replayed = Replayed::default();
+        let count = exchanges.len();
+        for (index, exchange) in exchanges.into_iter().enumerate() {
+            let stays = block.stays && index + 1 == count;
+            let place = format!("{}:{}", file.display(), exchange.line);
+            let (lines, difference) = self.exchange(block, &exchange, stays, &place);
+            replayed.lines.extend(lines);
+            if let Some(difference) = difference {
+                let all = replayed.difference.get_or_insert_with(String::new);
+                all.push_str(&difference);
+            }
+        }
+        replayed
+    }
+
+    fn exchange(
+        &mut self,
+        block: &Block,
+        exchange: &Exchange<'_>,
+        stays: bool,
+        place: &str,
+    ) -> (Vec<Line>, Option<String>) {
+        let served = exchange.command.and_then(served);
+        let name = match (&block.terminal, &served, exchange.command, &self.server) {
+            (Some(name), ..) => name.clone(),
+            (None, Some(name), ..) => format!("server {name}"),
+            (None, None, None, Some(server)) => server.clone(),
+            _ => "client".to_string(),
+        };
+        if served.is_some() {
+            self.server = Some(name.clone());
+        }
+        let rest = exchange.rest.iter().map(|line| line.source());
+        for text in rest.chain(exchange.command.map(str::to_string)) {
+            self.ports.take_for(&text, served.as_deref());
+        }
+
+        let terminal = self
+            .terminals
+            .entry(name)
+            .or_insert_with(|| Terminal::open(&book::root(), &[]));
+        if let Some(command) = exchange.command {
+            terminal.wait(|_| false);
+            terminal.take();
+            assert!(
+                terminal.idle(),
+                "{place}: the command before this one still runs"
+            );
+            let command = self.ports.command(command, served.as_deref());
+            terminal.command(&command);
+        } else if exchange.rest.first() == Some(&&Line::Interrupt) {
+            terminal.take(); // printed since it was last seen, and not shown
+        }
+
+        let mut sitting = Sitting {
+            terminal,
+            ports: &self.ports,
+            expected: String::new(),
+            actual: String::new(),
+            echo: String::new(),
+            segments: Vec::new(),
+        };
+        for line in &exchange.rest {
+            sitting.go_on(line);
+        }
+        let interrupted = matches!(exchange.rest.last(), Some(Line::Interrupt));
+        let running = stays || served.is_some() || exchange.command.is_none();
+        sitting.end(running && !interrupted);
+
+        let mut lines: Vec<Line> = Vec::new();
+        lines.extend(exchange.command.map(|c| Line::Command(c.to_string())));
+        let comparison = Comparison::new(&sitting.expected, &sitting.actual);
+        if comparison.same {
+            lines.extend(exchange.rest.iter().map(|line| (*line).clone()));
+            return (lines, None);
+        }
+        lines.extend(sitting.lines());
+        (lines, Some(comparison.difference(place)))
+    }
+}
+
+/// One exchange, as it goes on in a terminal.
+struct Sitting<'a> {
+    terminal: &'a mut Terminal,
+    ports: &'a Ports,
+    /// The output that the page has shown so far, and what came instead.
+    expected: String,
+    actual: String,
+    /// What was typed last: some programs repeat it on the screen.
+    echo: String,
+    /// The screen up to each thing that was done, and that thing.
+    segments: Vec<(String, Option<Line>)>,
+}
+
+impl Sitting<'_> {
+    /// The next line of the page: output is expected, anything else is done,
+    /// after the output before it has come.
+    fn go_on(&mut self, line: &Line) {
+        if let Line::Output(output) = line {
+            self.expected.push_str(output);
+            self.expected.push('\n');
+            return;
+        }
+        if *line != Line::Interrupt || !self.expected.is_empty() {
+            self.wait(true);
+        }
+        self.take(Some(line));
+        match line {
+            Line::Typed(text) => {
+                self.terminal.line(&self.ports.here(text));
+                self.echo = format!("{text}\n");
+            }
+            Line::Pause(time) => thread::sleep(*time), // the page asks for it
+            Line::Interrupt => self.terminal.interrupt(),
+            Line::EndOfInput => self.terminal.end_of_input(),
+            Line::Command(_) | Line::Output(_) => {}
+        }
+    }
+
+    /// Waits for the prompt, or, where the command goes on running, for all
+    /// that the page shows.
+    fn end(&mut self, running: bool) {
+        self.wait(running);
+        self.take(None);
+    }
+
+    fn wait(&mut self, running: bool) {
+        let Sitting {
+            ports,
+            expected,
+            actual,
+            echo,
+            ..
+        } = self;
+        self.terminal.wait(|screen| {
+            let screen = without_echo(echo, &ports.back(screen));
+            running && Comparison::new(expected, &format!("{actual}{screen}")).same
+        });
+    }
+
+    fn take(&mut self, then: Option<&Line>) {
+        let screen = self.ports.back(&self.terminal.take());
+        let screen = without_echo(&self.echo, &screen);
+        self.echo.clear();
+        self.actual.push_str(&screen);
+        self.segments.push((screen, then.cloned()));
+    }
+
+    /// The lines for the page, from what came.
+    fn lines(self) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for (screen, then) in self.segments {
+            let screen = Comparison::new(&self.expected, &screen).with_wildcards;
+            let output = |line: &str| Line::Output(line.to_string());
+            lines.extend(screen.trim_end().lines().map(output));
+            lines.extend(then);
+        }
+        lines
+    }
+}
+
+fn without_echo(echo: &str, screen: &str) -> String {
+    screen.strip_prefix(echo).unwrap_or(screen).to_string()
+}
+
+/// The ports of the page, each with the one that stands in for it.
+#[derive(Default)]
+struct Ports(Vec<(&'static str, Port)>);
+
+impl Ports {
+    /// Takes a free port for each that the text, or the server, will need.
+    fn take_for(&mut self, text: &str, served: Option<&str>) {
+        for port in ["8888", "3000"] {
+            let own = served.is_some_and(|name| (name == "book") == (port == "3000"));
+            let taken = self.0.iter().any(|(page, _)| *page == port);
+            if (own || text.contains(port)) && !taken {
+                self.0.push((port, Port::free()));
+            }
+        }
+    }
+
+    /// A text of the page with the ports of this run.
+    fn here(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_string(), |text, (page, port)| {
+            replace_number(&text, page, &port.number.to_string())
+        })
+    }
+
+    /// A text of this run with the ports and the folder of the page.
+    fn back(&self, text: &str) -> String {
+        let text = self.0.iter().fold(text.to_string(), |text, (page, port)| {
+            replace_number(&text, &port.number.to_string(), page)
+        });
+        text.replace(&format!("{}/", folder().display()), "target/debug/")
+    }
+
+    /// A command of the page as it is typed here: a server is given the
+    /// address that it would have taken by itself.
+    fn command(&self, command: &str, served: Option<&str>) -> String {
+        let command = self.here(command);
+        let address = |page: &str| {
+            let port = self.0.iter().find(|(name, _)| *name == page);
+            let number = port.map_or(0, |(_, port)| port.number);
+            format!("127.0.0.1:{number}")
+        };
+        let command = match served {
+            Some("book") if !command.contains("--address") => {
+                format!("{command} -- --address {}", address("3000"))
+            }
+            Some("book") | None => command,
+            Some(name) if has_address(&command, name) => command,
+            Some(_) if command.contains("cargo run") && !command.contains(" -- ") => {
+                format!("{command} -- {}", address("8888"))
+            }
+            Some(_) => format!("{command} {}", address("8888")),
+        };
+        command.replace("target/debug/", &format!("{}/", folder().display()))
+    }
+}
+
+fn has_address(command: &str, name: &str) -> bool {
+    command.split(name).last().unwrap_or_default().contains(':')
+}
+
+fn replace_number(text: &str, from: &str, to: &str) -> String {
+    let whole = Regex::new(&format!(r"\b{from}\b")).expect("a number is a pattern");
+    whole.replace_all(text, to).into_owned()
+}
+
+fn unchanged(block: &Block) -> Replayed {
+    Replayed {
+        lines: block.lines.clone(),
+        difference: None,
+    }
+}
+
+/// The block, cut before each command.
+fn exchanges(block: &Block) -> Vec<Exchange<'_>> {
+    let mut exchanges: Vec<Exchange<'_>> = Vec::new();
+    for (line, number) in block.lines.iter().zip(block.line + 1..) {
+        match (line, exchanges.last_mut()) {
+            (Line::Command(command), _) => exchanges.push(Exchange {
+                line: number,
+                command: Some(command),
+                rest: Vec::new(),
+            }),
+            (line, Some(last)) => last.rest.push(line),
+            (line, None) => exchanges.push(Exchange {
+                line: number,
+                command: None,
+                rest: vec![line],
+            }),
+        }
+    }
+    exchanges
+}
+
+/// The server of the course that a command starts in the foreground.
+fn served(command: &str) -> Option<String> {
+    if command.trim_end().ends_with('&') {
+        return None;
+    }
+    let words: Vec<&str> = command.split_whitespace().collect();
+    if words == ["cargo", "run"] || words.starts_with(&["cargo", "run", "--", "--"]) {
+        return Some("book".to_string());
+    }
+    fn started<'a>(word: &'a str, before: &str) -> Option<&'a str> {
+        let name = word.strip_prefix("target/debug/").unwrap_or(word);
+        (before == "--bin" || word != name).then_some(name)
+    }
+    let befores = [""].into_iter().chain(words.iter().copied());
+    let name = words
+        .iter()
+        .zip(befores)
+        .find_map(|(word, before)| started(word, before))?;
+    course().program(name).map(|program| program.name.clone())
+}
+
+/// The programs that a command runs and that a machine may lack: the first
+/// word of each part of a pipeline, after assignments.
+fn tools(command: &str) -> Vec<String> {
+    command
+        .split(['|', ';', '&'])
+        .filter_map(|part| {
+            let mut words = part
+                .split_whitespace()
+                .skip_while(|word| word.contains('='));
+            words.next().map(str::to_string)
+        })
+        .filter(|word| !word.contains(['/', '>', '<', '(', ')']))
+        .filter(|word| {
+            ![
+                "cd", "ulimit", "kill", "wait", "exit", "echo", "while", "do", "done",
+            ]
+            .contains(&word.as_str())
+        })
+        .collect()
+}
+
+/// The page and the run, as alike as they must be.
+struct Comparison {
+    expected: Data,
+    actual: Data,
+    same: bool,
+    /// What came back, with the page's wildcards where they fit.
+    with_wildcards: String,
+}
+
+impl Comparison {
+    fn new(expected: &str, actual: &str) -> Comparison {
+        static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+            let rule = |(pattern, stands): (&str, &'static str)| {
+                (
+                    Regex::new(pattern).expect("a constant, used by every test"),
+                    stands,
+                )
+            };
+            VARIES.into_iter().map(rule).collect()
+        });
+        let alike = |text: &str| {
+            let text = format!("{}\n", text.trim_end());
+            let text = RULES.iter().fold(text, |text, (pattern, stands)| {
+                pattern.replace_all(&text, *stands).into_owned()
+            });
+            let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+            format!("{}\n", lines.join("\n").trim_matches('\n'))
+        };
+        let fit = |actual: &str, expected: &Data| {
+            NormalizeToExpected::new()
+                .redact()
+                .normalize(Data::text(actual.to_string()), expected)
+        };
+        let raw = Data::text(expected.to_string());
+        let with_wildcards = fit(actual, &raw).to_string();
+        let expected = Data::text(alike(expected));
+        let actual = fit(&alike(actual), &expected);
+        Comparison {
+            same: actual == expected,
+            expected,
+            actual,
+            with_wildcards,
+        }
+    }
+
+    fn difference(&self, place: &str) -> String {
+        let mut diff = String::new();
+        let _ = snapbox::report::write_diff(
+            &mut diff,
+            &self.expected,
+            &self.actual,
+            Some(&place),
+            Some(&"what came back"),
+            snapbox::report::Palette::plain(),
+        );
+        diff
+    }
+}
+
+/// Writes the blocks as they were replayed into the chapter.
+fn overwrite(chapter: &Chapter, blocks: &[Block], replayed: &[Replayed]) {
+    let mut lines: Vec<String> = chapter.text.lines().map(str::to_string).collect();
+    for (block, replayed) in blocks.iter().zip(replayed).rev() {
+        let source = replayed.lines.iter().map(Line::source);
+        let source: Vec<String> = source.map(|line| line.trim_end().to_string()).collect();
+        lines.splice(block.line..block.line + block.lines.len(), source);
+    }
+    let written = fs::write(book::root().join(&chapter.file), lines.join("\n") + "\n");
+    written.unwrap_or_else(|error| panic!("write {}: {error}", chapter.file.display()));
+}
+
+/// A free port of four digits, as the page's are, so that columns and lengths
+/// stay the same. It lies below the ports that the system hands out.
+struct Port {
+    number: u16,
+    _lock: File,
+}
+
+impl Port {
+    fn free() -> Port {
+        static TAKEN: Mutex<()> = Mutex::new(());
+        let _one_at_a_time = TAKEN.lock();
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        // From a different place in each process, so that they seldom collide.
+        let start = std::process::id() as u16 % 1000;
+        for step in 0..3000 {
+            let number = 5001 + (start * 3 + step) % 3000;
+            // Held until the page ends, against other pages and processes.
+            let path = folder.join(format!("port-{number}.lock"));
+            let Ok(lock) = File::options().create(true).append(true).open(path) else {
+                continue;
+            };
+            let is_free = || TcpListener::bind(("127.0.0.1", number)).is_ok();
+            if lock.try_lock().is_ok() && is_free() {
+                return Port {
+                    number,
+                    _lock: lock,
+                };
+            }
+        }
+        panic!("there is no free port of four digits");
+    }
+}
