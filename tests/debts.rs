@@ -1,2 +1,143 @@
+//! What each server still gets wrong, shown.
+//!
+//! There is a test for each debt of `code/book/course.toml`, of the same name.
+//! It asserts that the failure happens in the program that owes the debt, and,
+//! once the program that repays it stands in the course, that it is gone there.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+use tests::client::{get, End};
+use tests::programs::course;
+use tests::server::{run_to_end, Server};
+
+/// Shows the debt named `test`: `fails` says whether a server fails.
+fn debt(test: &str, fails: impl Fn(&Server) -> bool) {
+    let course = course();
+    let debt = course.debts.iter().find(|debt| debt.test == test);
+    let debt = debt.unwrap_or_else(|| panic!("code/book/course.toml has no debt `{test}`"));
+    let program = debt.shown.as_ref().unwrap_or(&debt.owes);
+    assert!(
+        fails(&Server::start(program)),
+        "{program} does not owe `{test}`"
+    );
+    if course.program(&debt.repays).is_some() {
+        let repays = &debt.repays;
+        assert!(
+            !fails(&Server::start(repays)),
+            "{repays} does not repay `{test}`"
+        );
+    }
+}
+
 #[test]
-fn x() {}
+fn every_debt_has_its_test() {
+    let mut list = Command::new(std::env::current_exe().unwrap());
+    let (_, output, _) = run_to_end(list.arg("--list"));
+    let tests: BTreeSet<&str> = output
+        .lines()
+        .filter_map(|line| line.strip_suffix(": test"))
+        .collect();
+    let course = course();
+    let debts: BTreeSet<&str> = course.debts.iter().map(|debt| debt.test.as_str()).collect();
+    for debt in &debts {
+        assert!(
+            tests.contains(debt),
+            "the debt `{debt}` of code/book/course.toml has no test in tests/debts.rs"
+        );
+    }
+    for test in tests
+        .iter()
+        .filter(|test| **test != "every_debt_has_its_test")
+    {
+        assert!(
+            debts.contains(test),
+            "the test `{test}` is no debt of code/book/course.toml"
+        );
+    }
+}
+
+#[test]
+fn one_client_at_a_time() {
+    debt("one_client_at_a_time", |server| {
+        let mut first = server.connect();
+        let mut second = server.connect();
+        second.send(get("/"));
+        let (early, _) = second.read_soon();
+        let (answer, _) = first.ask(&get("/"));
+        assert!(answer.contains("200"), "the first client is served");
+        let (late, _) = second.read_to_end();
+        early.is_empty() && !late.is_empty()
+    });
+}
+
+#[test]
+fn a_silent_client_holds_the_server() {
+    debt("a_silent_client_holds_the_server", |server| {
+        let silent = server.connect();
+        let mut other = server.connect();
+        other.send(get("/"));
+        let (waiting, end) = other.read_soon();
+        drop(silent);
+        let (served, _) = other.read_to_end();
+        waiting.is_empty() && end == End::Silent && !served.is_empty()
+    });
+}
+
+#[test]
+fn half_a_request_is_answered() {
+    debt("half_a_request_is_answered", |server| {
+        let mut client = server.connect();
+        let (answer, _) = client.send("GET /hello HTTP/1.1\r\nHost: lo").read_soon();
+        answer.starts_with(b"HTTP/1.1 200")
+    });
+}
+
+#[test]
+fn a_long_request_ends_in_a_reset() {
+    debt("a_long_request_ends_in_a_reset", |server| {
+        let path = format!("/{}", "x".repeat(3000));
+        let (_, end) = server.connect().ask(&get(&path));
+        end == End::Reset
+    });
+}
+
+/// The second client makes it certain: the server takes its connection only
+/// after it has closed the first, so when the second has its answer, what the
+/// first has not received is gone.
+#[test]
+fn a_large_answer_is_cut_short() {
+    debt("a_large_answer_is_cut_short", |server| {
+        let path = format!("/{}", "x".repeat(3000));
+        let mut first = server.connect();
+        first.send(get(&path));
+        server.wait_for_output(&path[..1000]);
+        let (whole, end) = server.connect().ask(&get("/"));
+        let whole_end = (whole.len(), end);
+        let (part, end) = first.read_to_end();
+        whole_end.1 == End::Closed && part.len() < whole_end.0 && end == End::Reset
+    });
+}
+
+#[test]
+fn the_answer_has_no_frame() {
+    debt("the_answer_has_no_frame", |server| {
+        let (answer, _) = server.connect().ask(&get("/hello"));
+        let head = answer.split("\r\n\r\n").next().unwrap_or_default();
+        let whole_head = head.len() < answer.len();
+        !whole_head || !head.to_ascii_lowercase().contains("\r\ncontent-length: ")
+    });
+}
+
+#[test]
+fn every_path_is_the_same_page() {
+    debt("every_path_is_the_same_page", |server| {
+        let strange = [
+            "DELETE /no/such/page HTTP/1.1\r\nHost: x\r\n\r\n",
+            "?\r\n\r\n",
+        ];
+        let (hello, _) = server.connect().ask(&get("/hello"));
+        strange
+            .iter()
+            .all(|request| server.connect().ask(request).0 == hello)
+    });
+}

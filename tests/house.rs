@@ -1,3 +1,207 @@
-//! x
+//! The rules of the house.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use tests::programs::{cargo, course};
+
+/// No arrow between packages runs against `partN → apps → gateway`; `book`
+/// and `tests` may know everything, and nothing knows them.
+fn allowed(from: &str, to: &str) -> bool {
+    match from {
+        "gateway" => false,
+        "apps" => to == "gateway",
+        "book" => false,
+        "tests" => to != "tests",
+        part => part.starts_with("part") && ["apps", "gateway"].contains(&to),
+    }
+}
+
 #[test]
-fn x() {}
+fn arrows_between_packages_run_one_way() {
+    let packages = packages();
+    let wrong: Vec<String> = packages
+        .iter()
+        .flat_map(|(from, to)| to.iter().map(move |to| (from, to)))
+        .filter(|(from, to)| packages.contains_key(*to) && !allowed(from, to))
+        .map(|(from, to)| format!("{from} must not depend on {to}"))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn webserver1_needs_the_standard_library_alone() {
+    let needs = &packages()["part1"];
+    assert!(needs.is_empty(), "part1 depends on {needs:?}");
+}
+
+/// A folder that inherits from the workspace cannot be copied out of it.
+#[test]
+fn parts_have_plain_manifests() {
+    let root = book::root();
+    for entry in fs::read_dir(root.join("code")).unwrap() {
+        let folder = entry.unwrap().path();
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        if !name.starts_with("part") {
+            continue;
+        }
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        for (line, number) in manifest.lines().zip(1..) {
+            assert!(
+                !line.contains("workspace"),
+                "code/{name}/Cargo.toml:{number}: inherits from the workspace: {line}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_summary_has_every_chapter() {
+    let summary = fs::read_to_string(book::root().join("book/SUMMARY.md")).unwrap();
+    for chapter in course().chapters().unwrap() {
+        let path = chapter.file.strip_prefix("book").unwrap();
+        let link = format!("({})", path.display());
+        assert!(
+            summary.contains(&link),
+            "book/SUMMARY.md leaves out {}",
+            path.display()
+        );
+    }
+}
+
+/// A snippet that is not compiled is no snippet of this book.
+#[test]
+fn no_snippet_is_ignored() {
+    for chapter in course().chapters().unwrap() {
+        for fence in book::transcript::fences(&chapter).unwrap() {
+            let ignored = fence.language() == "rust" && fence.info.contains("ignore");
+            let place = format!("{}:{}", chapter.file.display(), fence.line);
+            assert!(!ignored, "{place}: nothing compiles this snippet");
+        }
+    }
+}
+
+/// The blocks that cannot be replayed are those of `tests/not-replayed.txt`,
+/// each with its reason. The list may only get shorter: a longer one needs a
+/// larger number here, and so a second thought.
+#[test]
+fn blocks_that_are_not_replayed_are_listed() {
+    const MOST: usize = 1;
+    let list = fs::read_to_string(book::root().join("tests/not-replayed.txt")).unwrap();
+    let listed: BTreeSet<String> = list
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| {
+            let (block, reason) = line.split_once(" | ").unwrap_or((line, ""));
+            assert!(
+                !reason.trim().is_empty(),
+                "tests/not-replayed.txt gives no reason: {line}"
+            );
+            block.to_string()
+        })
+        .collect();
+    let mut marked = BTreeSet::new();
+    for chapter in course().chapters().unwrap() {
+        for block in book::transcript::blocks(&chapter).unwrap() {
+            if block.norun {
+                let first = block
+                    .lines
+                    .first()
+                    .map(|line| line.source())
+                    .unwrap_or_default();
+                marked.insert(format!("{}: {first}", chapter.file.display()));
+            }
+        }
+    }
+    assert_eq!(
+        marked, listed,
+        "marked in the book, and listed in tests/not-replayed.txt"
+    );
+    assert!(
+        listed.len() <= MOST,
+        "more blocks than {MOST} are not replayed"
+    );
+}
+
+/// The README's commands are the ones that are tested.
+#[test]
+fn the_readme_gives_the_commands() {
+    let readme = fs::read_to_string(book::root().join("README.md")).unwrap();
+    for command in ["cargo run", "cargo test", "cargo run --bin webserver1"] {
+        let stands = readme.lines().any(|line| line.trim() == command);
+        assert!(stands, "README.md has no line `{command}`");
+    }
+    for file in readme_files(&readme) {
+        assert!(
+            book::root().join(&file).exists(),
+            "README.md: there is no {file}"
+        );
+    }
+}
+
+/// The relative links and images of the README.
+fn readme_files(readme: &str) -> Vec<String> {
+    readme
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+        .filter(|target| !target.contains("://") && !target.starts_with('#'))
+        .map(|target| target.split('#').next().unwrap_or(target).to_string())
+        .collect()
+}
+
+/// Each package of the workspace, with the packages it depends on.
+fn packages() -> BTreeMap<String, BTreeSet<String>> {
+    let mut metadata = cargo();
+    metadata.args([
+        "metadata",
+        "--no-deps",
+        "--offline",
+        "--locked",
+        "--format-version",
+        "1",
+    ]);
+    let output = metadata.output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "cargo metadata: {errors}");
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let name = |value: &serde_json::Value| value["name"].as_str().unwrap().to_string();
+    let packages = metadata["packages"].as_array().unwrap();
+    packages
+        .iter()
+        .map(|package| {
+            let dependencies = package["dependencies"].as_array().unwrap();
+            (name(package), dependencies.iter().map(name).collect())
+        })
+        .collect()
+}
+
+/// Nothing but the course stands at the top of the repository.
+#[test]
+fn the_top_of_the_repository_is_small() {
+    let known = [
+        ".ci",
+        ".git",
+        ".gitattributes",
+        ".gitignore",
+        "Cargo.lock",
+        "Cargo.toml",
+        "LICENSE-APACHE",
+        "LICENSE-CC-BY",
+        "LICENSE-MIT",
+        "README.md",
+        "book",
+        "book.toml",
+        "code",
+        "target",
+        "tests",
+    ];
+    for entry in fs::read_dir(book::root()).unwrap() {
+        let name = entry.unwrap().file_name().to_string_lossy().into_owned();
+        assert!(
+            known.contains(&name.as_str()),
+            "{name} stands at the top of the repository"
+        );
+    }
+    assert!(Path::new(&book::root()).join("Cargo.lock").is_file());
+}

@@ -1,3 +1,381 @@
-//! x
+//! The built book: the pages as the reader gets them.
+
+use book::course::Program;
+use book::includes::{directives, expand};
+use mdbook_driver::book::{Book, BookItem, Chapter};
+use mdbook_driver::builtin_preprocessors::LinkPreprocessor;
+use mdbook_driver::config::Config;
+use scraper::{ElementRef, Html, Selector};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+use std::sync::LazyLock;
+use tests::programs::{cargo, course};
+
+/// The folder of the pages, built once for this binary.
+static PAGES: LazyLock<PathBuf> = LazyLock::new(|| {
+    let pages = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
+    book::site::build(&book::root(), &pages).unwrap_or_else(|error| panic!("{error:#}"));
+    pages
+});
+
+/// Every page by its path from the top of the book, parsed.
+fn pages() -> BTreeMap<PathBuf, Html> {
+    files(&PAGES)
+        .into_iter()
+        .filter(|file| {
+            file.extension()
+                .is_some_and(|extension| extension == "html")
+        })
+        .map(|file| {
+            let text = fs::read_to_string(PAGES.join(&file)).unwrap();
+            (file, Html::parse_document(&text))
+        })
+        .collect()
+}
+
+/// Every file under `folder`, by its path from there.
+fn files(folder: &Path) -> BTreeSet<PathBuf> {
+    let mut files = BTreeSet::new();
+    let mut folders = vec![PathBuf::new()];
+    while let Some(under) = folders.pop() {
+        for entry in fs::read_dir(folder.join(&under)).unwrap() {
+            let path = under.join(entry.unwrap().file_name());
+            match folder.join(&path).is_dir() {
+                true => folders.push(path),
+                false => drop(files.insert(path)),
+            }
+        }
+    }
+    files
+}
+
+fn all<'a>(page: &'a Html, css: &str) -> Vec<ElementRef<'a>> {
+    page.select(&selector(css)).collect()
+}
+
+fn selector(css: &str) -> Selector {
+    Selector::parse(css).unwrap_or_else(|error| panic!("{css}: {error}"))
+}
+
+/// Our expansion of each chapter is mdBook's, byte for byte.
 #[test]
-fn x() {}
+fn includes_are_those_of_mdbook() {
+    let root = book::root();
+    let course = course();
+    let mut seen = 0;
+    for chapter in course.chapters().unwrap() {
+        let path = chapter.file.strip_prefix("book").unwrap();
+        let content = chapter.text.clone();
+        let mut theirs = Book::new();
+        theirs.push_item(Chapter::new("chapter", content, path, Vec::new()));
+        let config = Config::from_disk(root.join("book.toml")).unwrap();
+        let context =
+            mdbook_preprocessor::PreprocessorContext::new(root.clone(), config, "html".into());
+        let theirs =
+            mdbook_preprocessor::Preprocessor::run(&LinkPreprocessor::new(), &context, theirs);
+        let theirs = theirs.unwrap();
+        let Some(BookItem::Chapter(theirs)) = theirs.items.first() else {
+            panic!("it has gone")
+        };
+        let ours = expand(&root, &chapter).unwrap();
+        assert_eq!(ours.text, theirs.content, "{}", chapter.file.display());
+        seen += ours.includes.len();
+    }
+    assert!(seen > 0, "no chapter includes anything");
+}
+
+/// Every link inside the book, and every image, style and script, leads
+/// somewhere; foreign links are listed and not followed.
+#[test]
+fn links_lead_somewhere() {
+    let pages = pages();
+    let files = files(&PAGES);
+    let ids: BTreeMap<&PathBuf, BTreeSet<&str>> = pages
+        .iter()
+        .map(|(path, page)| {
+            let ids = all(page, "[id]");
+            (
+                path,
+                ids.iter()
+                    .filter_map(|element| element.attr("id"))
+                    .collect(),
+            )
+        })
+        .collect();
+    let mut broken = Vec::new();
+    let mut foreign = BTreeSet::new();
+    for (path, page) in &pages {
+        for element in all(page, "[href], [src]") {
+            let links = [element.attr("href"), element.attr("src")];
+            for link in links.into_iter().flatten() {
+                if link.contains("://") {
+                    foreign.insert(link.to_string());
+                } else if let Err(error) = follow(path, link, &files, &ids) {
+                    broken.push(format!("{}: {link}: {error}", source(path)));
+                }
+            }
+        }
+        // A redirect is a page that moves on by itself.
+        for element in all(page, "meta[http-equiv='refresh']") {
+            let content = element.attr("content").unwrap_or_default();
+            let target = content.split_once("URL=").map_or("", |(_, target)| target);
+            if let Err(error) = follow(path, target.trim_matches(['\'', '"']), &files, &ids) {
+                broken.push(format!("{}: moves to {target}: {error}", path.display()));
+            }
+        }
+    }
+    println!("foreign links, not followed:");
+    foreign.iter().for_each(|link| println!("  {link}"));
+    assert!(broken.is_empty(), "broken links:\n{}", broken.join("\n"));
+}
+
+/// The chapter that a page was made of, to name the place to mend.
+fn source(page: &Path) -> String {
+    let chapter = Path::new("book").join(page).with_extension("md");
+    match book::root().join(&chapter).is_file() {
+        true => chapter.display().to_string(),
+        false => page.display().to_string(),
+    }
+}
+
+fn follow(
+    from: &Path,
+    link: &str,
+    files: &BTreeSet<PathBuf>,
+    ids: &BTreeMap<&PathBuf, BTreeSet<&str>>,
+) -> Result<(), String> {
+    if link.starts_with("mailto:") || link.starts_with("javascript:") || link.starts_with("data:") {
+        return Err("it is no link inside the book".into());
+    }
+    let (file, fragment) = link.split_once('#').unwrap_or((link, ""));
+    let folder = from.parent().unwrap_or(Path::new(""));
+    let target = match file {
+        "" => from.to_path_buf(),
+        // Only 404.html links from the top: it answers for any path.
+        file if file.starts_with('/') => PathBuf::from(&file[1..]),
+        file => folder.join(file),
+    };
+    let mut path = PathBuf::new();
+    for component in target.components() {
+        match component {
+            Component::ParentDir if !path.pop() => return Err("it leads out of the book".into()),
+            Component::ParentDir | Component::CurDir => {}
+            other => path.push(other),
+        }
+    }
+    if file.ends_with('/') || path.as_os_str().is_empty() {
+        path.push("index.html");
+    }
+    if !files.contains(&path) {
+        return Err("there is no such file".into());
+    }
+    let fragment = fragment.split(':').next().unwrap_or_default();
+    let found = ids.get(&path).is_some_and(|ids| ids.contains(fragment));
+    match fragment.is_empty() || found {
+        true => Ok(()),
+        false => Err(format!("there is no `{fragment}` on that page")),
+    }
+}
+
+/// No page, style or script of the book makes the browser ask another host.
+#[test]
+fn no_page_asks_a_foreign_host() {
+    let mut asks = Vec::new();
+    let foreign = |link: &str| link.contains("://") || link.starts_with("//");
+    for (path, page) in pages() {
+        let css = "script[src], img[src], iframe[src], source[src], audio[src], video[src], \
+                   embed[src], object[data], link[href], image[href], use[href], form[action]";
+        for element in all(&page, css) {
+            let links = ["src", "href", "data", "action"].map(|name| element.attr(name));
+            for link in links.into_iter().flatten().filter(|link| foreign(link)) {
+                asks.push(format!("{}: {link}", source(&path)));
+            }
+        }
+        for style in all(&page, "style, [style]") {
+            let text: String = style.text().chain(style.attr("style")).collect();
+            if text.contains("url(") && foreign(&text) {
+                asks.push(format!("{}: {text}", source(&path)));
+            }
+        }
+    }
+    let css = |file: &&PathBuf| file.extension().is_some_and(|extension| extension == "css");
+    for file in files(&PAGES).iter().filter(css) {
+        let text = fs::read_to_string(PAGES.join(file)).unwrap();
+        for url in text
+            .split("url(")
+            .skip(1)
+            .chain(text.split("@import").skip(1))
+        {
+            let url = url.split([')', ';']).next().unwrap_or_default();
+            if foreign(url) {
+                asks.push(format!("{}: {url}", file.display()));
+            }
+        }
+    }
+    let script = fs::read_to_string(book::root().join("book/theme/course.js")).unwrap();
+    assert!(
+        !script.contains("://"),
+        "book/theme/course.js names another host"
+    );
+    assert!(
+        asks.is_empty(),
+        "these ask another host:\n{}",
+        asks.join("\n")
+    );
+}
+
+/// Every figure says in words what it shows.
+#[test]
+fn figures_have_words() {
+    let mut figures = 0;
+    for (path, page) in pages() {
+        if path == Path::new("print.html") {
+            continue;
+        }
+        for svg in all(&page, "main figure svg") {
+            figures += 1;
+            let place = source(&path);
+            let label = svg.attr("aria-label").unwrap_or_default();
+            assert_eq!(
+                svg.attr("role"),
+                Some("img"),
+                "{place}: a figure is not marked as an image"
+            );
+            assert!(
+                label.len() > 20,
+                "{place}: a figure has no alternative text"
+            );
+        }
+        for image in all(&page, "main img") {
+            let place = source(&path);
+            assert!(
+                image.attr("alt").is_some_and(|alt| !alt.is_empty()),
+                "{place}: an image has no alt text"
+            );
+        }
+    }
+    assert!(figures > 0, "the book has no figures");
+}
+
+/// Each program's page lists it, and the listing, with the dependency lines
+/// that the page names, builds in an empty package.
+#[test]
+fn programs_can_be_copied() {
+    let pages = pages();
+    let course = course();
+    let copies = Path::new(env!("CARGO_TARGET_TMPDIR")).join("copies");
+    let mut failed = Vec::new();
+    for program in &course.programs {
+        let (listing, dependencies) = listing(&pages, program);
+        assert_eq!(
+            listing,
+            program.source(),
+            "the listing of {} is not its file",
+            program.name
+        );
+        let folder = copies.join(&program.name);
+        write(&folder.join("src/main.rs"), &listing);
+        // The empty workspace keeps cargo from looking for ours above it.
+        let manifest = format!(
+            "[package]\nname = \"{}\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n{dependencies}\n[workspace]\n",
+            program.name
+        );
+        write(&folder.join("Cargo.toml"), &manifest);
+        let lock = fs::read_to_string(course.root.join("Cargo.lock")).unwrap();
+        write(&folder.join("Cargo.lock"), &lock);
+        if let Err(error) = build(&folder, &copies.join("target")) {
+            failed.push(format!(
+                "{} does not build when copied:\n{error}",
+                program.name
+            ));
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// Each part's folder builds outside of the workspace.
+#[test]
+fn parts_can_be_copied() {
+    let copies = Path::new(env!("CARGO_TARGET_TMPDIR")).join("parts");
+    let code = book::root().join("code");
+    for entry in fs::read_dir(&code).unwrap() {
+        let name = entry.unwrap().file_name().to_string_lossy().into_owned();
+        if !name.starts_with("part") {
+            continue;
+        }
+        let folder = copies.join(&name);
+        let _ = fs::remove_dir_all(&folder);
+        for file in files(&code.join(&name)) {
+            let mut text = fs::read_to_string(code.join(&name).join(&file)).unwrap();
+            if file == Path::new("Cargo.toml") {
+                text.push_str("\n[workspace]\n");
+            }
+            write(&folder.join(&file), &text);
+        }
+        let lock = fs::read_to_string(book::root().join("Cargo.lock")).unwrap();
+        write(&folder.join("Cargo.lock"), &lock);
+        let built = build(&folder, &copies.join("target"));
+        built.unwrap_or_else(|error| panic!("code/{name} does not build when copied:\n{error}"));
+    }
+}
+
+/// The listing and the dependency lines of a program, from its page.
+fn listing(pages: &BTreeMap<PathBuf, Html>, program: &Program) -> (String, String) {
+    let css = format!("section.program[data-program='{}']", program.name);
+    let found = pages
+        .iter()
+        .filter(|(path, _)| *path != Path::new("print.html"))
+        .find_map(|(_, page)| all(page, &css).into_iter().next());
+    let section =
+        found.unwrap_or_else(|| panic!("no chapter has {{{{#program {}}}}}", program.name));
+    let code = |css: &str| {
+        let code = section.select(&selector(css)).next();
+        code.map(|code| code.text().collect::<String>())
+    };
+    let listing = code("details pre code").expect("the facts box has a listing");
+    (listing, code("pre code.language-toml").unwrap_or_default())
+}
+
+fn build(folder: &Path, target: &Path) -> Result<(), String> {
+    let mut cargo = cargo();
+    cargo.args([
+        "build",
+        "--offline",
+        "--quiet",
+        "--color",
+        "never",
+        "--target-dir",
+    ]);
+    let output = cargo.arg(target).current_dir(folder).output();
+    let output = output.map_err(|error| format!("run cargo: {error}"))?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+    }
+}
+
+/// Writes a file unless it stands there already: cargo goes by its time.
+fn write(file: &Path, text: &str) {
+    if fs::read_to_string(file).is_ok_and(|old| old == text) {
+        return;
+    }
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(file, text).unwrap_or_else(|error| panic!("write {}: {error}", file.display()));
+}
+
+/// Each program of the table, and each console block, has its place on a page.
+#[test]
+fn directives_leave_nothing_behind() {
+    for (path, page) in pages() {
+        let main: String = all(&page, "main")
+            .iter()
+            .flat_map(|main| main.text())
+            .collect();
+        let left = directives(&main);
+        let ours = left
+            .iter()
+            .find(|directive| book::includes::OURS.contains(&directive.name));
+        assert!(ours.is_none(), "{}: shows {ours:?}", source(&path));
+    }
+}

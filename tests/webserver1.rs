@@ -1,3 +1,98 @@
-//! x
+//! What Part 1 says of `webserver1`.
+
+use std::net::TcpListener;
+use std::process::Command;
+use tests::client::{get, End};
+use tests::programs::executable;
+use tests::server::{run_to_end, Server};
+
+const ANSWER: &str = "HTTP/1.1 200 OK\n\nHello, World!\n";
+
+/// The server has its address out before it accepts, or this would not start.
 #[test]
-fn x() {}
+fn the_first_line_is_the_address() {
+    let server = Server::start("webserver1");
+    let line = format!("Serving HTTP on http://{}/ ...\n", server.address);
+    assert_eq!(server.output(), line);
+    assert_ne!(server.address.port(), 0);
+}
+
+#[test]
+fn the_answer_is_the_series_byte_for_byte() {
+    let server = Server::start("webserver1");
+    let answer = server.connect().ask(&get("/hello"));
+    assert_eq!(answer, (ANSWER.to_string(), End::Closed));
+}
+
+#[test]
+fn the_request_is_printed_as_it_came() {
+    let server = Server::start("webserver1");
+    server.connect().ask(&get("/as/it/came"));
+    assert!(
+        server.output().ends_with(&get("/as/it/came")),
+        "{}",
+        server.output()
+    );
+}
+
+#[test]
+fn serves_after_a_client_that_resets() {
+    let mut server = Server::start("webserver1");
+    for _ in 0..3 {
+        let mut client = server.connect();
+        client.send(get("/gone"));
+        client.reset();
+        server.connect().reset();
+    }
+    assert_eq!(server.connect().ask(&get("/")).0, ANSWER);
+    assert!(server.is_running());
+}
+
+#[test]
+fn serves_after_a_client_that_says_nothing() {
+    let server = Server::start("webserver1");
+    drop(server.connect());
+    assert_eq!(server.connect().finish().read_to_end().0, ANSWER.as_bytes());
+    assert_eq!(server.connect().ask(&get("/")).0, ANSWER);
+}
+
+#[test]
+fn serves_after_bytes_that_are_not_text() {
+    let server = Server::start("webserver1");
+    let (answer, _) = server.connect().send(b"\xff\xfe\x00\x80").read_to_end();
+    assert_eq!(answer, ANSWER.as_bytes());
+    assert_eq!(server.connect().ask(&get("/")).0, ANSWER);
+}
+
+#[test]
+fn a_busy_port_is_one_clear_line() {
+    let busy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = busy.local_addr().unwrap().to_string();
+    let mut command = Command::new(executable("webserver1"));
+    let (code, output, errors) = run_to_end(command.arg(&address));
+    assert_eq!((code, output.as_str()), (Some(1), ""));
+    let hint = "another address can be the first argument";
+    assert!(
+        errors.starts_with(&format!("bind {address}: Address")),
+        "{errors}"
+    );
+    assert!(errors.trim_end().ends_with(hint), "{errors}");
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+}
+
+#[test]
+fn a_bad_address_is_one_clear_line() {
+    for (address, message) in [
+        ("nonsense", "bind nonsense: invalid socket address"),
+        (
+            "127.0.0.1:99999",
+            "bind 127.0.0.1:99999: invalid port value",
+        ),
+    ] {
+        let mut command = Command::new(executable("webserver1"));
+        let (code, output, errors) = run_to_end(command.arg(address));
+        assert_eq!((code, output.as_str()), (Some(1), ""));
+        assert!(errors.starts_with(message), "{errors}");
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+    }
+}

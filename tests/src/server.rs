@@ -1,7 +1,7 @@
 //! A server of the course, started on a free port of the loopback interface.
 
 use crate::client::Client;
-use crate::{programs, wait_for, LIMIT};
+use crate::{programs, wait_for, LIMIT, SILENCE};
 use nix::sys::signal::{killpg, Signal};
 use nix::unistd::Pid;
 use std::io::Read;
@@ -10,6 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// A running server. Dropping it ends it, and every process it has started.
 pub struct Server {
@@ -76,6 +77,18 @@ impl Server {
         String::from_utf8_lossy(&output).into_owned()
     }
 
+    /// Whether it prints `text` soon, if it has not yet.
+    pub fn prints(&self, text: &str) -> bool {
+        let start = Instant::now();
+        while !self.output().contains(text) {
+            if start.elapsed() > SILENCE {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        true
+    }
+
     /// Waits until it has printed `text`.
     pub fn wait_for_output(&self, text: &str) {
         wait_for(&format!("{text:?} in the server's output"), || {
@@ -127,14 +140,14 @@ pub fn run_to_end(command: &mut Command) -> (Option<i32>, String, String) {
         .stderr(Stdio::piped());
     let mut child = command.spawn().expect("the command can be started");
     let group = Pid::from_raw(child.id() as i32);
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     while matches!(child.try_wait(), Ok(None)) {
         if start.elapsed() > LIMIT {
             let _ = killpg(group, Signal::SIGKILL);
             let _ = child.wait();
             panic!("{command:?} did not end within {LIMIT:?}");
         }
-        thread::sleep(std::time::Duration::from_millis(2));
+        thread::sleep(Duration::from_millis(2));
     }
     let output = child.wait_with_output().expect("it has ended");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
