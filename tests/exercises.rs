@@ -7,25 +7,28 @@
 //!
 //! `PROGRAM` may also be the name of a program of the course.
 
+use std::net::TcpListener;
 use tests::client::{get, Client, End};
 use tests::server::Server;
 
-type Check = fn(&Server) -> Result<(), String>;
+/// Says what is wrong with a program, named or by its path.
+type Check = fn(&str) -> Result<(), String>;
 
 /// Runs the check of an exercise on `PROGRAM`; without one, on the program it
 /// starts from, where it must fail, and on the solution, where it must not.
 fn exercise(start: &str, solution: &str, check: Check) {
     if let Ok(program) = std::env::var("PROGRAM") {
-        let result = check(&Server::start(&program));
+        let result = check(&program);
         result.unwrap_or_else(|error| panic!("{program}: {error}"));
         return;
     }
-    assert!(
-        check(&Server::start(start)).is_err(),
-        "{start} needs no repair"
-    );
-    let result = check(&Server::start(solution));
+    assert!(check(start).is_err(), "{start} needs no repair");
+    let result = check(solution);
     result.unwrap_or_else(|error| panic!("{solution}: {error}"));
+}
+
+fn serve(program: &str) -> Result<Server, String> {
+    Server::try_start(program, "127.0.0.1:0")
 }
 
 fn ensure(holds: bool, error: impl Into<String>) -> Result<(), String> {
@@ -46,7 +49,8 @@ fn answer(server: &Server, path: &str) -> Result<String, String> {
 
 #[test]
 fn echo_path() {
-    exercise("webserver1", "echo_path", |server| {
+    exercise("webserver1", "echo_path", |program| {
+        let server = &serve(program)?;
         for path in ["/hello", "/a/b?c=d"] {
             let answer = answer(server, path)?;
             let wanted = format!("Hello, {path}!");
@@ -66,46 +70,23 @@ fn echo_path() {
 }
 
 #[test]
-fn smallest_answer() {
-    exercise("webserver1", "smallest_answer", |server| {
-        let answer = answer(server, "/hello")?;
-        let (head, body) = answer
-            .split_once("\r\n\r\n")
-            .ok_or(format!("no CRLF CRLF ends the head: {answer:?}"))?;
-        let bare = head.replace("\r\n", "").contains(['\r', '\n']);
-        ensure(
-            !bare,
-            format!("a line of the head ends without CRLF: {head:?}"),
-        )?;
-        let mut lines = head.split("\r\n");
-        let status = lines.next().unwrap_or_default();
-        ensure(
-            status == "HTTP/1.1 200 OK",
-            format!("the status line is {status:?}"),
-        )?;
-        let mut length = None;
-        let mut closes = false;
-        for line in lines {
-            let (name, value) = line.split_once(':').ok_or(format!("no header: {line:?}"))?;
-            match name.to_ascii_lowercase().as_str() {
-                "content-length" => length = value.trim().parse().ok(),
-                "connection" => closes = value.trim().eq_ignore_ascii_case("close"),
-                _ => {}
-            }
+fn count_visitors() {
+    exercise("webserver1", "count_visitors", |program| {
+        let server = &serve(program)?;
+        for visitor in 1..=3 {
+            let answer = answer(server, "/")?;
+            let wanted = format!("Hello, visitor {visitor}!");
+            let found = answer.contains(&wanted);
+            ensure(found, format!("wanted `{wanted}`, got {answer:?}"))?;
         }
-        let said = format!(
-            "Content-Length is {length:?} and the body has {} bytes",
-            body.len()
-        );
-        ensure(length == Some(body.len()), said)?;
-        ensure(body == "Hello, World!\n", format!("the body is {body:?}"))?;
-        ensure(closes, "there is no `Connection: close`, and yet it closes")
+        Ok(())
     });
 }
 
 #[test]
 fn not_found() {
-    exercise("webserver1", "not_found", |server| {
+    exercise("webserver1", "not_found", |program| {
+        let server = &serve(program)?;
         let hello = answer(server, "/hello")?;
         ensure(
             hello.starts_with("HTTP/1.1 200 OK"),
@@ -121,8 +102,36 @@ fn not_found() {
 }
 
 #[test]
+fn head_only() {
+    exercise("smallest_answer", "head_only", |program| {
+        let server = &serve(program)?;
+        let whole = answer(server, "/")?;
+        let (head, body) = parts(&whole)?;
+        ensure(
+            body == "Hello, World!\n",
+            format!("GET got the body {body:?}"),
+        )?;
+        let request = get("/").replace("GET", "HEAD");
+        let (answer, _) = server.connect().ask(&request);
+        let (same, nothing) = parts(&answer)?;
+        ensure(nothing.is_empty(), format!("HEAD got the body {nothing:?}"))?;
+        ensure(
+            same == head,
+            format!("GET got the head {head:?}, HEAD {same:?}"),
+        )
+    });
+}
+
+/// The head and the body of an answer.
+fn parts(answer: &str) -> Result<(&str, &str), String> {
+    let parts = answer.split_once("\r\n\r\n");
+    parts.ok_or_else(|| format!("no empty line ends the head: {answer:?}"))
+}
+
+#[test]
 fn four_numbers() {
-    exercise("webserver1", "four_numbers", |server| {
+    exercise("webserver1", "four_numbers", |program| {
+        let server = &serve(program)?;
         let mut client = server.connect();
         let wanted = format!("{} -> {}", client.address(), server.address);
         client.ask(&get("/"));
@@ -136,8 +145,26 @@ fn four_numbers() {
 }
 
 #[test]
+fn next_port() {
+    exercise("webserver1", "next_port", |program| {
+        let busy = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+        let taken = busy.local_addr().map_err(|error| error.to_string())?;
+        let server = &Server::try_start(program, &taken.to_string())?;
+        let port = server.address.port();
+        let next = format!("port {} is taken, and it says {port}", taken.port());
+        ensure(port > taken.port(), next)?;
+        let answer = answer(server, "/")?;
+        ensure(
+            answer.contains("Hello"),
+            format!("port {port} got {answer:?}"),
+        )
+    });
+}
+
+#[test]
 fn whole_request() {
-    exercise("webserver1", "whole_request", |server| {
+    exercise("webserver1", "whole_request", |program| {
+        let server = &serve(program)?;
         for end_of_line in ["\r\n", "\n"] {
             let mut client = server.connect();
             client.send(format!("GET / HTTP/1.1{end_of_line}Host: lo"));
@@ -165,7 +192,8 @@ fn flood(server: &Server) -> (Vec<u8>, End) {
 
 #[test]
 fn patience() {
-    exercise("webserver1", "patience", |server| {
+    exercise("webserver1", "patience", |program| {
+        let server = &serve(program)?;
         let _silent = server.connect();
         let mut other = server.connect();
         other.send(get("/"));

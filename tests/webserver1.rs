@@ -96,3 +96,16 @@ fn a_bad_address_is_one_clear_line() {
         assert_eq!(errors.lines().count(), 1, "{errors}");
     }
 }
+
+/// The smallest correct answer of a server that closes: RFC 9112, sections
+/// 2.1, 6.3 and 9.6.
+#[test]
+fn the_smallest_answer_is_framed() {
+    let server = Server::start("smallest_answer");
+    let answer = server.connect().ask(&get("/hello"));
+    let wanted =
+        "HTTP/1.1 200 OK\r\nContent-Length: 14\r\nConnection: close\r\n\r\nHello, World!\n";
+    assert_eq!(answer, (wanted.to_string(), End::Closed));
+    let body = wanted.split("\r\n\r\n").nth(1).unwrap();
+    assert_eq!(body.len(), 14);
+}

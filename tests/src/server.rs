@@ -27,13 +27,21 @@ impl Server {
     ///
     /// When it does not print its address as its first line.
     pub fn start(program: &str) -> Server {
+        Server::try_start(program, "127.0.0.1:0").unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Starts a program of the course, or a path to one, on `address`.
+    ///
+    /// # Errors
+    ///
+    /// A program that ends, or prints something else, before it serves.
+    pub fn try_start(program: &str, address: &str) -> Result<Server, String> {
         let mut command = Command::new(programs::executable(program));
-        command.arg("127.0.0.1:0");
+        command.arg(address);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         end_with_parent(&mut command);
-        let mut child = command
-            .spawn()
-            .unwrap_or_else(|error| panic!("start {program}: {error}"));
+        let child = command.spawn();
+        let mut child = child.map_err(|error| format!("start {program}: {error}"))?;
 
         let output = Arc::new(Mutex::new(Vec::new()));
         let mut pipe = child.stdout.take().expect("its output is a pipe");
@@ -52,18 +60,19 @@ impl Server {
             output,
         };
         let line = wait_for("the server's first line", || {
-            assert!(server.is_running(), "{program} ended before it served");
-            server
-                .output()
-                .split_once('\n')
-                .map(|(line, _)| line.to_string())
+            let output = server.output();
+            let line = output.split_once('\n').map(|(line, _)| line.to_string());
+            line.or_else(|| (!server.is_running()).then(String::new))
         });
+        if line.is_empty() {
+            return Err(format!("{program} ended before it served"));
+        }
         server.address = line
             .strip_prefix("Serving HTTP on http://")
             .and_then(|rest| rest.strip_suffix("/ ..."))
             .and_then(|address| address.parse().ok())
-            .unwrap_or_else(|| panic!("{program} began with `{line}`"));
-        server
+            .ok_or_else(|| format!("{program} began with `{line}`"))?;
+        Ok(server)
     }
 
     /// Connects to it.

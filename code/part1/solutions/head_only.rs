@@ -1,0 +1,66 @@
+//! head_only: smallest_answer that knows what HEAD asks for.
+//!
+//!     cargo run --bin head_only [ADDRESS]
+//!
+//! Compare `curl -i http://127.0.0.1:8888/` with `curl -I http://127.0.0.1:8888/`: the
+//! same head, and no body after the second.
+
+use std::env;
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::ExitCode;
+
+const ADDRESS: &str = "127.0.0.1:8888";
+const REQUEST_SIZE: usize = 1024; // bytes: all that is ever read of a request
+const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\n\
+    Content-Length: 14\r\n\
+    Connection: close\r\n\
+    \r\n";
+const BODY: &[u8] = b"Hello, World!\n";
+fn main() -> ExitCode {
+    let address = env::args_os().nth(1).unwrap_or_else(|| ADDRESS.into());
+    match serve_forever(&address.to_string_lossy()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+fn serve_forever(address: &str) -> io::Result<()> {
+    let listener = TcpListener::bind(address).map_err(|error| {
+        let hint = "another address can be the first argument";
+        io::Error::new(error.kind(), format!("bind {address}: {error}; {hint}"))
+    })?;
+
+    let address = listener.local_addr()?;
+    let mut terminal = io::stdout();
+    writeln!(terminal, "Serving HTTP on http://{address}/ ...")?;
+    terminal.flush()?;
+    loop {
+        match listener.accept() {
+            Ok((connection, peer)) => {
+                if let Err(error) = handle_request(connection) {
+                    eprintln!("{peer}: {error}");
+                }
+            }
+            // The client left while it was still waiting: no reason to stop.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => return Err(io::Error::new(error.kind(), format!("accept: {error}"))),
+        }
+    }
+}
+fn handle_request(mut connection: TcpStream) -> io::Result<()> {
+    let mut request = [0; REQUEST_SIZE];
+    let received = connection.read(&mut request)?;
+
+    let mut terminal = io::stdout();
+    terminal.write_all(&request[..received])?;
+    terminal.flush()?;
+
+    connection.write_all(HEAD)?;
+    if request[..received].starts_with(b"HEAD ") {
+        return Ok(());
+    }
+    connection.write_all(BODY)
+}
