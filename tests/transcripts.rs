@@ -32,15 +32,21 @@ use tests::{has_tool, left_out};
 include!(concat!(env!("OUT_DIR"), "/replays.rs"));
 
 /// What may differ, and what stands for it; an empty line is dropped.
-const VARIES: [(&str, &str); 9] = [
+const VARIES: [(&str, &str); 15] = [
     // cargo's own progress, and curl's remarks, which change with its version
     (
         r"(?m)^ *(Blocking|Compiling|Finished|Running|Downloading|Downloaded|Updating|Locking) .*\n",
         "",
     ),
-    (r"(?m)^\* .*\n", ""),
+    (r"(?m)^(\*|== Info:) .*\n", ""),
     (r"(?m)^\{ \[\d+ bytes data\]\n", ""),
     (r"curl/\d+(\.\d+)*", "curl/VERSION"),
+    (r"(cargo|v)(\.| )?\d+\.\d+\.\d+( \(\w+ [\d-]+\))?", "$1 VERSION"),
+    (r"Could not|Couldn't", "COULD NOT"),
+    (r"Connected to [\w.]+", "Connected to HOST"),
+    (r"Parse Error: .*", "Parse Error: REASON"),
+    (r"os error \d+", "os error NUMBER"),
+    (r"\b\d+ bytes, exit", "SIZE bytes, exit"),
     (
         r"\b(127\.0\.0\.1|\[::1\]|localhost):[3-6]\d{4}\b",
         "$1:EPHEMERAL",
@@ -109,6 +115,11 @@ impl Page {
             .filter_map(|exchange| exchange.command)
             .flat_map(tools)
             .find(|tool| !has_tool(tool));
+        let no_proc = block
+            .lines
+            .iter()
+            .any(|line| line.source().contains("/proc/") && !Path::new("/proc/self").exists());
+        let missing = missing.or(no_proc.then(|| "/proc".to_string()));
         if let Some(tool) = missing {
             left_out(&format!("{}:{}", file.display(), block.line), &tool);
             self.left_out = true;
@@ -403,6 +414,11 @@ fn served(command: &str) -> Option<String> {
     course().program(name).map(|program| program.name.clone())
 }
 
+/// The words of the shell itself.
+const BUILT_IN: [&str; 12] = [
+    ":", "cd", "do", "done", "echo", "exit", "export", "for", "kill", "ulimit", "wait", "while",
+];
+
 /// The programs that a command runs and that a machine may lack: the first
 /// word of each part of a pipeline, after assignments.
 fn tools(command: &str) -> Vec<String> {
@@ -415,12 +431,7 @@ fn tools(command: &str) -> Vec<String> {
             words.next().map(str::to_string)
         })
         .filter(|word| !word.contains(['/', '>', '<', '(', ')']))
-        .filter(|word| {
-            ![
-                "cd", "ulimit", "kill", "wait", "exit", "echo", "while", "do", "done",
-            ]
-            .contains(&word.as_str())
-        })
+        .filter(|word| !BUILT_IN.contains(&word.as_str()))
         .collect()
 }
 
