@@ -41,7 +41,10 @@ const VARIES: [(&str, &str); 15] = [
     (r"(?m)^(\*|== Info:) .*\n", ""),
     (r"(?m)^\{ \[\d+ bytes data\]\n", ""),
     (r"curl/\d+(\.\d+)*", "curl/VERSION"),
-    (r"(cargo|v)(\.| )?\d+\.\d+\.\d+( \(\w+ [\d-]+\))?", "$1 VERSION"),
+    (
+        r"(cargo|v)(\.| )?\d+\.\d+\.\d+( \(\w+ [\d-]+\))?",
+        "$1 VERSION",
+    ),
     (r"Could not|Couldn't", "COULD NOT"),
     (r"Connected to [\w.]+", "Connected to HOST"),
     (r"Parse Error: .*", "Parse Error: REASON"),
@@ -204,6 +207,9 @@ impl Page {
         let interrupted = matches!(exchange.rest.last(), Some(Line::Interrupt));
         let running = stays || served.is_some() || exchange.command.is_none();
         sitting.end(running && !interrupted);
+        if interrupted && sitting.expected.is_empty() {
+            sitting.actual.clear(); // what a program says of its own end
+        }
 
         let mut lines: Vec<Line> = Vec::new();
         lines.extend(exchange.command.map(|c| Line::Command(c.to_string())));

@@ -2,6 +2,7 @@
 //! one.
 
 use crate::{wait_for, LIMIT};
+use nix::fcntl::{fcntl, FcntlArg, FdFlag};
 use nix::libc;
 use nix::pty::{openpty, OpenptyResult, Winsize};
 use nix::sys::signal::{killpg, Signal};
@@ -47,20 +48,24 @@ impl Terminal {
             ws_xpixel: 0,
             ws_ypixel: 0,
         };
+        // One at a time: a shell that is started between the two calls would
+        // inherit a terminal that is not its own.
+        static OPENING: Mutex<()> = Mutex::new(());
+        let opening = OPENING.lock();
         let OpenptyResult { master, slave } =
             openpty(&size, None).expect("the system has a pseudo-terminal left");
+        for end in [&master, &slave] {
+            let closed = FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC);
+            fcntl(end, closed).expect("every descriptor takes this flag");
+        }
         plain(&slave);
 
         let mut command = Command::new("sh");
         // `+m`: no job control, so that every process stays in the group of
         // the shell, which is how they are all ended.
         command.args(["+m", "-i"]).current_dir(folder);
-        command.envs([
-            ("PS1", PROMPT),
-            ("PS2", ""),
-            ("TERM", "dumb"),
-            ("LC_ALL", "C.UTF-8"),
-        ]);
+        command.env_remove("PS1");
+        command.envs([("TERM", "dumb"), ("LC_ALL", "C.UTF-8")]);
         command.envs([
             ("TZ", "UTC"),
             ("NO_COLOR", "1"),
@@ -79,7 +84,7 @@ impl Terminal {
             });
         }
         let shell = command.spawn().expect("every Unix has sh");
-        drop((command, slave));
+        drop((command, slave, opening));
 
         let screen = Arc::new(Mutex::new(Vec::new()));
         let keyboard = File::from(master);
@@ -100,8 +105,8 @@ impl Terminal {
             seen: 0,
             busy: true,
         };
-        // Bash and dash take a prompt from the environment, other shells may
-        // not; and what they say before it is not of interest.
+        // Not by way of the environment: then the prompt would come twice, and
+        // the second could be taken for the end of the first command.
         terminal.press(&format!("PS1='{PROMPT}'; PS2=\n"));
         wait_for("the shell's prompt", || terminal.idle().then_some(()));
         terminal.take();
@@ -157,12 +162,14 @@ impl Terminal {
         true
     }
 
-    /// What has been printed since the last [`Terminal::take`].
+    /// What has been printed since the last [`Terminal::take`]. A line that the
+    /// running command has not finished is left for later.
     pub fn screen(&self) -> String {
         cleaned(&self.unseen())
     }
 
-    /// Takes what has been printed, so that the next look begins after it.
+    /// Takes what [`Terminal::screen`] shows, so that the next look begins
+    /// after it.
     pub fn take(&mut self) -> String {
         // One look: what came between two would be neither shown nor kept.
         let unseen = self.unseen();
@@ -179,7 +186,15 @@ impl Terminal {
 
     fn unseen(&self) -> Vec<u8> {
         let screen = self.screen.lock().expect("no holder of the lock panics");
-        screen[self.seen..].to_vec()
+        let unseen = &screen[self.seen..];
+        let finished = match unseen.ends_with(PROMPT.as_bytes()) {
+            true => unseen.len(),
+            false => unseen
+                .iter()
+                .rposition(|byte| *byte == b'\n')
+                .map_or(0, |at| at + 1),
+        };
+        unseen[..finished].to_vec()
     }
 
     fn press(&mut self, keys: &str) {
