@@ -86,7 +86,7 @@ fn no_snippet_is_ignored() {
 /// larger number here, and so a second thought.
 #[test]
 fn blocks_that_are_not_replayed_are_listed() {
-    const MOST: usize = 1;
+    const MOST: usize = 2;
     let list = fs::read_to_string(book::root().join("tests/not-replayed.txt")).unwrap();
     let listed: BTreeSet<String> = list
         .lines()

@@ -4,16 +4,18 @@
 
 use book::course::{Course, Program};
 use book::includes::{directives, expand, shown_lines};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use tests::programs::course;
 
 #[test]
 fn every_line_is_in_the_book() {
     let course = course();
+    let text = Text::read(&course);
     let missing: Vec<String> = course
         .programs
         .iter()
-        .flat_map(|program| not_shown(&course, program))
+        .flat_map(|program| text.leaves_out(&course, program))
         .collect();
     assert!(
         missing.is_empty(),
@@ -22,44 +24,64 @@ fn every_line_is_in_the_book() {
     );
 }
 
-/// The lines that no chapter shows, as `file:line: text`.
-fn not_shown(course: &Course, program: &Program) -> Vec<String> {
-    let chapters = course
-        .chapters()
-        .unwrap_or_else(|problem| panic!("{problem}"));
-    let mut includes = Vec::new();
-    let mut by_diff = BTreeSet::new();
-    for chapter in &chapters {
-        let expanded = expand(&course.root, chapter).unwrap_or_else(|problem| panic!("{problem}"));
-        includes.extend(expanded.includes);
-        for directive in directives(&chapter.text) {
-            if let ("diff", [before, after]) = (directive.name, &directive.arguments[..]) {
-                if let (Some(before), true) = (course.program(before), *after == program.name) {
-                    by_diff.extend(course.step(before, program).added);
+/// What all chapters show.
+struct Text {
+    /// The lines of each file that snippets show.
+    by_snippet: BTreeMap<PathBuf, BTreeSet<usize>>,
+    /// The diffs: before, after.
+    diffs: Vec<(String, String)>,
+}
+
+impl Text {
+    fn read(course: &Course) -> Text {
+        let chapters = course.chapters();
+        let chapters = chapters.unwrap_or_else(|problem| panic!("{problem}"));
+        let mut includes = Vec::new();
+        let mut diffs = Vec::new();
+        for chapter in &chapters {
+            let expanded = expand(&course.root, chapter);
+            let expanded = expanded.unwrap_or_else(|problem| panic!("{problem}"));
+            includes.extend(expanded.includes);
+            for directive in directives(&chapter.text) {
+                if let ("diff", [before, after]) = (directive.name, &directive.arguments[..]) {
+                    diffs.push((before.to_string(), after.to_string()));
                 }
             }
         }
+        Text {
+            by_snippet: shown_lines(&includes),
+            diffs,
+        }
     }
-    let by_snippet = shown_lines(&includes)
-        .remove(&program.file)
-        .unwrap_or_default();
-    let before = program
-        .before
-        .as_ref()
-        .and_then(|name| course.program(name));
-    let changed: BTreeSet<usize> = match before {
-        Some(before) => course.step(before, program).added.into_iter().collect(),
-        None => (0..program.lines.len()).collect(),
-    };
-    program
-        .lines
-        .iter()
-        .enumerate()
-        .filter(|(index, (number, line))| {
-            let counts = !matches!(line.trim(), "" | "}");
-            let shown = by_snippet.contains(number) || by_diff.contains(index);
-            counts && changed.contains(index) && !shown
-        })
-        .map(|(_, (number, line))| format!("{}:{number}: {line}", program.file.display()))
-        .collect()
+
+    /// The lines that no chapter shows, as `file:line: text`.
+    fn leaves_out(&self, course: &Course, program: &Program) -> Vec<String> {
+        let added = |before: &str| match course.program(before) {
+            Some(before) => course.step(before, program).added,
+            None => Vec::new(),
+        };
+        let changed: BTreeSet<usize> = match &program.before {
+            Some(before) => added(before).into_iter().collect(),
+            None => (0..program.lines.len()).collect(),
+        };
+        let diffs = self
+            .diffs
+            .iter()
+            .filter(|(_, after)| *after == program.name);
+        let by_diff: BTreeSet<usize> = diffs.flat_map(|(before, _)| added(before)).collect();
+        let by_snippet = self.by_snippet.get(&program.file);
+        let shown = |index: &usize, number: &usize| {
+            by_diff.contains(index) || by_snippet.is_some_and(|lines| lines.contains(number))
+        };
+        program
+            .lines
+            .iter()
+            .enumerate()
+            .filter(|(index, (number, line))| {
+                let counts = !matches!(line.trim(), "" | "}");
+                counts && changed.contains(index) && !shown(index, number)
+            })
+            .map(|(_, (number, line))| format!("{}:{number}: {line}", program.file.display()))
+            .collect()
+    }
 }

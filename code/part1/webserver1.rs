@@ -1,3 +1,4 @@
+// ANCHOR: about
 //! webserver1: a web server on one page.
 //!
 //!     cargo run --bin webserver1 [ADDRESS]
@@ -6,6 +7,7 @@
 //! same answer. Visit http://127.0.0.1:8888/hello with a browser or with curl
 //! and watch this terminal: it shows what the client sent, byte for byte.
 //! One client at a time, one read for each. Ctrl-C ends it.
+// ANCHOR_END: about
 
 // ANCHOR: head
 use std::env;

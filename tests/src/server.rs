@@ -17,8 +17,11 @@ pub struct Server {
     /// Where it really serves, from its first line of output.
     pub address: SocketAddr,
     child: Child,
-    output: Arc<Mutex<Vec<u8>>>,
+    output: Collected,
 }
+
+/// What a process has written into a pipe so far.
+type Collected = Arc<Mutex<Vec<u8>>>;
 
 impl Server {
     /// Starts a program of the course, or a path to one, on a free port.
@@ -38,22 +41,14 @@ impl Server {
     pub fn try_start(program: &str, address: &str) -> Result<Server, String> {
         let mut command = Command::new(programs::executable(program));
         command.arg(address);
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        command.stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         end_with_parent(&mut command);
         let child = command.spawn();
         let mut child = child.map_err(|error| format!("start {program}: {error}"))?;
 
-        let output = Arc::new(Mutex::new(Vec::new()));
-        let mut pipe = child.stdout.take().expect("its output is a pipe");
-        let sink = Arc::clone(&output);
-        thread::spawn(move || {
-            let mut chunk = [0; 4096];
-            while let Ok(read @ 1..) = pipe.read(&mut chunk) {
-                if let Ok(mut output) = sink.lock() {
-                    output.extend_from_slice(&chunk[..read]);
-                }
-            }
-        });
+        let output = collect(child.stdout.take());
+        let errors = collect(child.stderr.take());
         let mut server = Server {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             child,
@@ -65,7 +60,8 @@ impl Server {
             line.or_else(|| (!server.is_running()).then(String::new))
         });
         if line.is_empty() {
-            return Err(format!("{program} ended before it served"));
+            let why = text(&errors);
+            return Err(format!("{program} ended before it served: {why}"));
         }
         server.address = line
             .strip_prefix("Serving HTTP on http://")
@@ -82,8 +78,7 @@ impl Server {
 
     /// What it has printed so far; bytes that are not UTF-8 are replaced.
     pub fn output(&self) -> String {
-        let output = self.output.lock().expect("no holder of the lock panics");
-        String::from_utf8_lossy(&output).into_owned()
+        text(&self.output)
     }
 
     /// Whether it prints `text` soon, if it has not yet.
@@ -124,6 +119,27 @@ impl Drop for Server {
     }
 }
 
+/// Reads a pipe to its end, beside everything else.
+fn collect(pipe: Option<impl Read + Send + 'static>) -> Collected {
+    let collected = Collected::default();
+    let sink = Arc::clone(&collected);
+    thread::spawn(move || {
+        let mut chunk = [0; 4096];
+        let Some(mut pipe) = pipe else { return };
+        while let Ok(read @ 1..) = pipe.read(&mut chunk) {
+            if let Ok(mut sink) = sink.lock() {
+                sink.extend_from_slice(&chunk[..read]);
+            }
+        }
+    });
+    collected
+}
+
+fn text(collected: &Collected) -> String {
+    let bytes = collected.lock().expect("no holder of the lock panics");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// Puts a command into a process group of its own, and, where the system can,
 /// ends it when the test that started it dies.
 pub fn end_with_parent(command: &mut Command) {
@@ -148,6 +164,8 @@ pub fn run_to_end(command: &mut Command) -> (Option<i32>, String, String) {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut child = command.spawn().expect("the command can be started");
+    let output = collect(child.stdout.take());
+    let errors = collect(child.stderr.take());
     let group = Pid::from_raw(child.id() as i32);
     let start = Instant::now();
     while matches!(child.try_wait(), Ok(None)) {
@@ -158,11 +176,13 @@ pub fn run_to_end(command: &mut Command) -> (Option<i32>, String, String) {
         }
         thread::sleep(Duration::from_millis(2));
     }
-    let output = child.wait_with_output().expect("it has ended");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (
-        output.status.code(),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
+    let status = child.wait().expect("it has ended");
+    // The pipes are at their end when their other ends are closed.
+    let whole = |collected: &Collected| {
+        wait_for("the end of the output", || {
+            (Arc::strong_count(collected) == 1).then_some(())
+        });
+        text(collected)
+    };
+    (status.code(), whole(&output), whole(&errors))
 }
