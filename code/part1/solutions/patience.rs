@@ -12,7 +12,7 @@ use std::time::Duration;
 
 const ADDRESS: &str = "127.0.0.1:8888";
 const REQUEST_SIZE: usize = 1024; // bytes: all that is ever read of a request
-const PATIENCE: Duration = Duration::from_secs(1); // for each read and each write
+const PATIENCE: Duration = Duration::from_millis(500); // for each read and each write
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\n\nHello, World!\n";
 fn main() -> ExitCode {
     let address = env::args_os().nth(1).unwrap_or_else(|| ADDRESS.into());
