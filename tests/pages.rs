@@ -2,6 +2,7 @@
 
 use book::course::Program;
 use book::includes::{directives, expand};
+use book::transcript::Line;
 use mdbook_driver::book::{Book, BookItem, Chapter};
 use mdbook_driver::builtin_preprocessors::LinkPreprocessor;
 use mdbook_driver::config::Config;
@@ -367,7 +368,40 @@ fn write(file: &Path, text: &str) {
     fs::write(file, text).unwrap_or_else(|error| panic!("write {}: {error}", file.display()));
 }
 
-/// Each program of the table, and each console block, has its place on a page.
+/// Markdown ends a block of HTML where it finds an empty line, if it may.
+#[test]
+fn transcripts_are_set_as_they_are_written() {
+    let pages = pages();
+    for chapter in course().chapters().unwrap() {
+        let path = chapter.file.strip_prefix("book").unwrap();
+        let page = &pages[&path.with_extension("html")];
+        let set = all(page, "main pre.transcript > code");
+        let blocks = book::transcript::blocks(&chapter).unwrap();
+        assert_eq!(set.len(), blocks.len(), "{}", chapter.file.display());
+        for (set, block) in set.iter().zip(&blocks) {
+            let place = format!("{}:{}", chapter.file.display(), block.line);
+            let set: String = set.text().collect();
+            let words = set.split_whitespace();
+            let lines: Vec<String> = block.lines.iter().map(plain).collect();
+            let lines = lines.join(" ");
+            assert!(
+                words.eq(lines.split_whitespace()),
+                "{place}: the page has:\n{set}"
+            );
+        }
+    }
+}
+
+/// A line of a transcript, as the reader sees it.
+fn plain(line: &Line) -> String {
+    match line {
+        Line::Command(text) | Line::Typed(text) => text.clone(),
+        Line::Pause(_) => String::new(),
+        other => other.source().replace("[..]", "…"),
+    }
+}
+
+/// No directive of ours is left on a page.
 #[test]
 fn directives_leave_nothing_behind() {
     for (path, page) in pages() {

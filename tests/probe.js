@@ -123,16 +123,16 @@ async function look(page, theme) {
     frame.src = `/${theme}/${page}`;
     document.body.append(frame);
     await loaded;
-    const { contentWindow: window, contentDocument: document } = frame;
-    await document.fonts.ready;
+    await frame.contentDocument.fonts.ready;
+    const parts = [frame.contentWindow, frame.contentDocument];
     const note = (what, width = '') => problems.push(`${page} (${theme}${width}): ${what}`);
-    for (const what of wrong(window, document)) {
+    for (const what of wrong(...parts)) {
         note(what);
     }
     for (const width of WIDTHS) {
         frame.style.width = `${width}px`;
         // The layout is made anew when it is asked for.
-        for (const what of wrongHere(window, document)) {
+        for (const what of wrongHere(...parts)) {
             note(what, `, ${width} px`);
         }
         looks += 1;

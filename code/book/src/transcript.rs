@@ -137,12 +137,13 @@ impl Block {
     /// The block as the page shows it. Prompts are drawn by the style sheet, so
     /// that copying leaves them out; what was typed is `kbd`.
     pub fn html(&self) -> String {
-        let mut html = String::from("<div class=\"transcript\">");
+        let mut html = String::new();
         if let Some(name) = &self.terminal {
             let name = escape(name);
-            html.push_str(&format!("<p class=\"caption\">terminal: {name}</p>"));
+            html.push_str(&format!("<p class=\"caption\">terminal: {name}</p>\n\n"));
         }
-        html.push_str("<pre><code class=\"nohighlight hljs\">");
+        // Markdown lets HTML that begins with this tag have empty lines.
+        html.push_str("<pre class=\"transcript\"><code class=\"nohighlight hljs\">");
         for line in &self.lines {
             let shown = match line {
                 Line::Command(command) => {
@@ -157,7 +158,7 @@ impl Block {
             html.push_str(&shown);
             html.push('\n');
         }
-        html.push_str("</code></pre></div>");
+        html.push_str("</code></pre>\n");
         html
     }
 }
@@ -271,11 +272,11 @@ mod tests {
         assert_eq!(source, text.lines().collect::<Vec<_>>()[2..8]);
         assert_eq!(
             block.html(),
-            "<div class=\"transcript\"><p class=\"caption\">terminal: two</p>\
-             <pre><code class=\"nohighlight hljs\">\
+            "<p class=\"caption\">terminal: two</p>\n\n\
+             <pre class=\"transcript\"><code class=\"nohighlight hljs\">\
              <span class=\"command\">nc 127.0.0.1 8888</span>\n\
              <kbd>GET /&lt;x&gt;</kbd>\n<kbd></kbd>\nHTTP/1.1 …\n<kbd>^C</kbd>\n\
-             </code></pre></div>"
+             </code></pre>\n"
         );
     }
 
