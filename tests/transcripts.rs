@@ -426,19 +426,18 @@ const BUILT_IN: [&str; 12] = [
 ];
 
 /// The programs that a command runs and that a machine may lack: the first
-/// word of each part of a pipeline, after assignments.
+/// word of each part of a pipeline, after assignments, and those that
+/// `setting-up.md` names, wherever they stand.
 fn tools(command: &str) -> Vec<String> {
-    command
-        .split(['|', ';', '&'])
-        .filter_map(|part| {
-            let mut words = part
-                .split_whitespace()
-                .skip_while(|word| word.contains('='));
-            words.next().map(str::to_string)
-        })
-        .filter(|word| !word.contains(['/', '>', '<', '(', ')']))
-        .filter(|word| !BUILT_IN.contains(&word.as_str()))
-        .collect()
+    const NAMED: [&str; 7] = ["curl", "nc", "node", "python3", "ss", "strace", "telnet"];
+    let named = command
+        .split_whitespace()
+        .filter(|word| NAMED.contains(word));
+    let first = command
+        .split(['|', ';'])
+        .filter_map(|part| part.split_whitespace().find(|word| !word.contains('=')))
+        .filter(|word| !word.contains('/') && !BUILT_IN.contains(word));
+    named.chain(first).map(str::to_string).collect()
 }
 
 /// The page and the run, as alike as they must be.
