@@ -79,6 +79,8 @@ fn write_snippets(
     chapter: &Chapter,
     name: &str,
 ) -> Result<(Vec<PathBuf>, Vec<book::includes::Include>), Problem> {
+    // The whole chapter first: its mistakes bear the right line.
+    let includes = expand(root, chapter)?.includes;
     let mut files = Vec::new();
     for fence in fences(chapter)? {
         if fence.language() != "rust" {
@@ -101,7 +103,7 @@ fn write_snippets(
         })?;
         files.push(file);
     }
-    Ok((files, expand(root, chapter)?.includes))
+    Ok((files, includes))
 }
 
 /// Writes a file that cargo watches, as if it had always been there: a newer

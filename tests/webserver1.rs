@@ -1,10 +1,11 @@
 //! What Part 1 says of `webserver1`.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use tests::client::{get, End};
 use tests::programs::executable;
 use tests::server::{run_to_end, Server};
+use tests::SILENCE;
 
 const ANSWER: &str = "HTTP/1.1 200 OK\n\nHello, World!\n";
 
@@ -61,6 +62,23 @@ fn serves_after_bytes_that_are_not_text() {
     let server = Server::start("webserver1");
     let (answer, _) = server.connect().send(b"\xff\xfe\x00\x80").read_to_end();
     assert_eq!(answer, ANSWER.as_bytes());
+    assert_eq!(server.connect().ask(&get("/")).0, ANSWER);
+}
+
+/// Rust's library asks for a queue of 128; the system may round that up a
+/// little, and connections beyond it are not answered.
+#[test]
+fn the_queue_is_finite() {
+    let server = Server::start("webserver1");
+    let silent = server.connect();
+    let mut waiting = Vec::new();
+    while let Ok(connection) = TcpStream::connect_timeout(&server.address, SILENCE) {
+        waiting.push(connection);
+        assert!(waiting.len() < 300, "the queue has no end");
+    }
+    assert!(waiting.len() >= 128, "{} may wait", waiting.len());
+    drop(silent);
+    drop(waiting);
     assert_eq!(server.connect().ask(&get("/")).0, ANSWER);
 }
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
-static EXECUTABLES: LazyLock<BTreeMap<String, PathBuf>> = LazyLock::new(build);
+/// The executables by their names, or why there are none.
+static EXECUTABLES: LazyLock<Result<BTreeMap<String, PathBuf>, String>> = LazyLock::new(build);
 
 /// The course of this repository.
 ///
@@ -26,7 +27,7 @@ pub fn executable(program: &str) -> PathBuf {
     if program.contains('/') {
         return PathBuf::from(program);
     }
-    let found = EXECUTABLES.get(program);
+    let found = executables().get(program);
     found
         .unwrap_or_else(|| panic!("there is no program {program}"))
         .clone()
@@ -35,7 +36,7 @@ pub fn executable(program: &str) -> PathBuf {
 /// The folder of the executables, `target/debug` unless cargo was told
 /// otherwise.
 pub fn folder() -> PathBuf {
-    let any = EXECUTABLES.values().next();
+    let any = executables().values().next();
     let folder = any.and_then(|file| file.parent());
     folder.unwrap_or(Path::new("target/debug")).to_path_buf()
 }
@@ -47,21 +48,31 @@ pub fn cargo() -> Command {
     cargo
 }
 
-fn build() -> BTreeMap<String, PathBuf> {
+fn executables() -> &'static BTreeMap<String, PathBuf> {
+    match &*EXECUTABLES {
+        Ok(executables) => executables,
+        Err(error) => panic!("the programs do not compile:\n{error}"),
+    }
+}
+
+fn build() -> Result<BTreeMap<String, PathBuf>, String> {
     let mut cargo = cargo();
-    cargo.args(["build", "--quiet", "--locked", "--message-format=json"]);
+    let format = "--message-format=json-render-diagnostics";
+    cargo.args(["build", "--quiet", "--locked", "--color=never", format]);
     for program in course().programs {
         cargo.args(["--bin", &program.name]);
     }
-    let output = cargo.stderr(Stdio::inherit()).output();
-    let output = output.expect("cargo runs these tests, so it can be run");
-    assert!(output.status.success(), "the programs do not compile");
-    String::from_utf8_lossy(&output.stdout)
+    let output = cargo.output();
+    let output = output.map_err(|error| format!("run cargo: {error}"))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
         .filter_map(|message| {
             let name = message["target"]["name"].as_str()?.to_string();
             Some((name, PathBuf::from(message["executable"].as_str()?)))
         })
-        .collect()
+        .collect())
 }
