@@ -12,7 +12,7 @@ use tower_http::services::{ServeDir, ServeFile};
 
 /// Builds the book and serves it until Ctrl-C.
 #[derive(Parser)]
-#[command(name = "cargo run --")]
+#[command(bin_name = "cargo run --")]
 struct Options {
     /// Where to serve the book.
     #[arg(long, default_value = "127.0.0.1:3000")]
