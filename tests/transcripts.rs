@@ -68,20 +68,17 @@ fn replay(chapter: &str) {
     let blocks = blocks(&chapter).unwrap_or_else(|problem| panic!("{problem}"));
 
     let mut page = Page::default();
-    let mut replayed = Vec::new();
-    for block in &blocks {
-        replayed.push(page.replay(&chapter.file, block));
-    }
     if std::env::var("SNAPSHOTS").is_ok_and(|word| word == "overwrite") {
-        overwrite(&chapter, &blocks, &replayed);
-        return;
+        let replay = |block| page.replay(&chapter.file, block);
+        let replayed: Vec<Replayed> = blocks.iter().map(replay).collect();
+        return overwrite(&chapter, &blocks, &replayed);
     }
-    let differences: Vec<String> = replayed.into_iter().filter_map(|r| r.difference).collect();
-    assert!(
-        differences.is_empty(),
-        "{}\nif the page is wrong: SNAPSHOTS=overwrite cargo test --test transcripts",
-        differences.join("\n")
-    );
+    for block in &blocks {
+        // The first difference only: what comes after it follows from it.
+        if let Some(difference) = page.replay(&chapter.file, block).difference {
+            panic!("{difference}\nif the page is wrong: SNAPSHOTS=overwrite cargo test --test transcripts");
+        }
+    }
 }
 
 /// The terminals of one chapter, and the ports that stand in for the page's.

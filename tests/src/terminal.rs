@@ -1,7 +1,7 @@
 //! A terminal to type at: a shell behind a pseudo-terminal, as the reader has
 //! one.
 
-use crate::{wait_for, LIMIT};
+use crate::wait_for;
 use nix::fcntl::{fcntl, FcntlArg, FdFlag};
 use nix::libc;
 use nix::pty::{openpty, OpenptyResult, Winsize};
@@ -16,7 +16,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long a command may take to end, or to print what the page shows.
+const LIMIT: Duration = Duration::from_secs(15);
 
 /// What the shell prints when it is ready for a command. No program prints
 /// these characters.
@@ -150,14 +153,14 @@ impl Terminal {
     }
 
     /// Waits until the shell is ready for a command or `enough` says that
-    /// there is enough to see; false if neither happens within [`LIMIT`].
+    /// there is enough to see; false if neither happens in 15 seconds.
     pub fn wait(&mut self, mut enough: impl FnMut(&str) -> bool) -> bool {
         let start = Instant::now();
         while !self.idle() && !enough(&self.screen()) {
             if start.elapsed() > LIMIT {
                 return false;
             }
-            thread::sleep(std::time::Duration::from_millis(5));
+            thread::sleep(Duration::from_millis(5));
         }
         true
     }
