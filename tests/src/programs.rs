@@ -18,14 +18,15 @@ pub fn course() -> Course {
     Course::load(&book::root()).unwrap_or_else(|problem| panic!("{problem}"))
 }
 
-/// The executable of a program, or of a path to one (it has a `/`).
+/// The executable of a program, or of a path to one: that has a `/`, and begins
+/// at the top of the repository.
 ///
 /// # Panics
 ///
 /// When there is no such program, or it does not compile.
 pub fn executable(program: &str) -> PathBuf {
     if program.contains('/') {
-        return PathBuf::from(program);
+        return book::root().join(program);
     }
     let found = executables().get(program);
     found
