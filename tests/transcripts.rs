@@ -510,7 +510,8 @@ fn overwrite(chapter: &Chapter, blocks: &[Block], replayed: &[Replayed]) {
 }
 
 /// A free port of four digits, as the page's are, so that columns and lengths
-/// stay the same. It lies below the ports that the system hands out.
+/// stay the same. It lies below the ports that the system hands out, and where
+/// no port is that browsers refuse to visit (6000 and 6665, for instance).
 struct Port {
     number: u16,
     /// Keeps the number from other pages, also of other processes: whoever
@@ -522,8 +523,8 @@ impl Port {
     fn free() -> Port {
         // From a different place in each process, so that they seldom meet.
         let start = std::process::id() as u16 % 1000;
-        for step in 0..3000 {
-            let number = 5001 + (start * 3 + step) % 3000;
+        for step in 0..2900 {
+            let number = 7001 + (start * 3 + step) % 2900;
             let Ok(reserved) = UdpSocket::bind(("127.0.0.1", number)) else {
                 continue;
             };

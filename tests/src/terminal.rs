@@ -7,7 +7,7 @@ use nix::libc;
 use nix::pty::{openpty, OpenptyResult, Winsize};
 use nix::sys::signal::{killpg, Signal};
 use nix::sys::termios::{tcgetattr, tcsetattr, InputFlags, LocalFlags, OutputFlags, SetArg};
-use nix::unistd::Pid;
+use nix::unistd::{tcgetpgrp, Pid};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -64,9 +64,9 @@ impl Terminal {
         plain(&slave);
 
         let mut command = Command::new("sh");
-        // `+m`: no job control, so that every process stays in the group of
-        // the shell, which is how they are all ended.
-        command.args(["+m", "-i"]).current_dir(folder);
+        // With job control, as every terminal has it. Without it, Ctrl-C brings
+        // the prompt back before the program has gone.
+        command.args(["-m", "-i"]).current_dir(folder);
         command.env_remove("PS1");
         command.envs([("TERM", "dumb"), ("LC_ALL", "C.UTF-8")]);
         command.envs([
@@ -208,6 +208,17 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
+        // The running command is a group of its own, and the shell, which gets
+        // a moment to reap it, is another.
+        if let (false, Ok(foreground)) = (self.idle(), tcgetpgrp(&self.keyboard)) {
+            let _ = killpg(foreground, Signal::SIGKILL);
+            for _ in 0..200 {
+                if self.idle() {
+                    break;
+                }
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
         let _ = killpg(Pid::from_raw(self.shell.id() as i32), Signal::SIGKILL);
         let _ = self.shell.wait();
     }
