@@ -5,7 +5,7 @@ use crate::wait_for;
 use nix::fcntl::{fcntl, FcntlArg, FdFlag};
 use nix::libc;
 use nix::pty::{openpty, OpenptyResult, Winsize};
-use nix::sys::signal::{killpg, Signal};
+use nix::sys::signal::{killpg, signal, SigHandler, Signal};
 use nix::sys::termios::{tcgetattr, tcsetattr, InputFlags, LocalFlags, OutputFlags, SetArg};
 use nix::unistd::{tcgetpgrp, Pid};
 use std::fs::File;
@@ -77,10 +77,15 @@ impl Terminal {
         command.env_remove("ENV").envs(environment.iter().copied());
         let input = || Stdio::from(slave.try_clone().expect("a descriptor is left"));
         command.stdin(input()).stdout(input()).stderr(input());
-        // SAFETY: between fork and exec the closure calls setsid and ioctl
-        // alone; both are async-signal-safe and allocate nothing.
+        // SAFETY: between fork and exec the closure calls signal, setsid and
+        // ioctl alone; they are async-signal-safe and allocate nothing.
         unsafe {
             command.pre_exec(|| {
+                // Ignored, if the tests were started in the background, and
+                // then every program here would ignore Ctrl-C too.
+                for key in [Signal::SIGINT, Signal::SIGQUIT] {
+                    signal(key, SigHandler::SigDfl)?;
+                }
                 nix::unistd::setsid()?;
                 take_terminal(libc::STDIN_FILENO)?;
                 Ok(())
