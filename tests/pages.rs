@@ -113,7 +113,7 @@ fn links_lead_somewhere() {
                 if link.contains("://") {
                     foreign.insert(link.to_string());
                 } else if let Err(error) = follow(path, link, &files, &ids) {
-                    broken.push(format!("{}: {link}: {error}", source(path)));
+                    broken.push(format!("{}: {link}: {error}", place(path, link)));
                 }
             }
         }
@@ -129,6 +129,17 @@ fn links_lead_somewhere() {
     println!("foreign links, not followed:");
     foreign.iter().for_each(|link| println!("  {link}"));
     assert!(broken.is_empty(), "broken links:\n{}", broken.join("\n"));
+}
+
+/// The chapter that a page was made of, and the line where it has the link.
+fn place(page: &Path, link: &str) -> String {
+    let chapter = source(page);
+    let text = fs::read_to_string(book::root().join(&chapter)).unwrap_or_default();
+    let written = link.replace(".html", ".md");
+    match text.lines().position(|line| line.contains(&written)) {
+        Some(index) => format!("{chapter}:{}", index + 1),
+        None => chapter,
+    }
 }
 
 /// The chapter that a page was made of, to name the place to mend.
