@@ -13,23 +13,32 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::LazyLock;
 use tests::programs::{cargo, course};
 
-/// The folder of the pages, built once for this binary.
-static PAGES: LazyLock<PathBuf> = LazyLock::new(|| {
+/// The pages, built once for this binary, or what is wrong with the book.
+static PAGES: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
     let pages = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
-    book::site::build(&book::root(), &pages).unwrap_or_else(|error| panic!("{error:#}"));
-    pages
+    let built = book::site::build(&book::root(), &pages);
+    built.map_err(|error| format!("{error:#}"))?;
+    Ok(pages)
 });
+
+/// The folder of the pages.
+fn folder() -> &'static Path {
+    match &*PAGES {
+        Ok(folder) => folder,
+        Err(error) => panic!("{error}"),
+    }
+}
 
 /// Every page by its path from the top of the book, parsed.
 fn pages() -> BTreeMap<PathBuf, Html> {
-    files(&PAGES)
+    files(folder())
         .into_iter()
         .filter(|file| {
             file.extension()
                 .is_some_and(|extension| extension == "html")
         })
         .map(|file| {
-            let text = fs::read_to_string(PAGES.join(&file)).unwrap();
+            let text = fs::read_to_string(folder().join(&file)).unwrap();
             (file, Html::parse_document(&text))
         })
         .collect()
@@ -91,7 +100,7 @@ fn includes_are_those_of_mdbook() {
 #[test]
 fn links_lead_somewhere() {
     let pages = pages();
-    let files = files(&PAGES);
+    let files = files(folder());
     let ids: BTreeMap<&PathBuf, BTreeSet<&str>> = pages
         .iter()
         .map(|(path, page)| {
@@ -215,8 +224,8 @@ fn no_page_asks_a_foreign_host() {
         }
     }
     let css = |file: &&PathBuf| file.extension().is_some_and(|extension| extension == "css");
-    for file in files(&PAGES).iter().filter(css) {
-        let text = fs::read_to_string(PAGES.join(file)).unwrap();
+    for file in files(folder()).iter().filter(css) {
+        let text = fs::read_to_string(folder().join(file)).unwrap();
         for url in text
             .split("url(")
             .skip(1)
