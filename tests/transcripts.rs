@@ -293,8 +293,9 @@ impl Sitting<'_> {
         let mut lines = Vec::new();
         for (screen, then) in self.segments {
             let screen = Comparison::new(&self.expected, &screen).with_wildcards;
+            let progress = |line: &&str| !RULES[0].0.is_match(&format!("{line}\n"));
             let output = |line: &str| Line::Output(line.to_string());
-            lines.extend(screen.trim_end().lines().map(output));
+            lines.extend(screen.trim_end().lines().filter(progress).map(output));
             lines.extend(then);
         }
         lines
@@ -438,6 +439,15 @@ fn tools(command: &str) -> Vec<String> {
     named.chain(first).map(str::to_string).collect()
 }
 
+/// [`VARIES`], ready for use.
+static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+    let rule = |(pattern, stands): (&str, &'static str)| {
+        let pattern = Regex::new(pattern).expect("a constant, used by every test");
+        (pattern, stands)
+    };
+    VARIES.into_iter().map(rule).collect()
+});
+
 /// The page and the run, as alike as they must be.
 struct Comparison {
     expected: Data,
@@ -449,15 +459,6 @@ struct Comparison {
 
 impl Comparison {
     fn new(expected: &str, actual: &str) -> Comparison {
-        static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
-            let rule = |(pattern, stands): (&str, &'static str)| {
-                (
-                    Regex::new(pattern).expect("a constant, used by every test"),
-                    stands,
-                )
-            };
-            VARIES.into_iter().map(rule).collect()
-        });
         let alike = |text: &str| {
             let text = format!("{}\n", text.trim_end());
             let text = RULES.iter().fold(text, |text, (pattern, stands)| {
