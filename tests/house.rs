@@ -123,6 +123,18 @@ fn blocks_that_are_not_replayed_are_listed() {
     );
 }
 
+/// Colours of a terminal, for instance, that were copied along.
+#[test]
+fn no_control_characters_in_the_text() {
+    for chapter in course().chapters().unwrap() {
+        for (line, number) in chapter.text.lines().zip(1..) {
+            let control = line.chars().any(|c| c.is_control() && c != '\t');
+            let place = format!("{}:{number}", chapter.file.display());
+            assert!(!control, "{place}: a control character: {line:?}");
+        }
+    }
+}
+
 /// The README's commands are the ones that are tested.
 #[test]
 fn the_readme_gives_the_commands() {

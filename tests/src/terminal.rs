@@ -8,13 +8,14 @@ use nix::pty::{openpty, OpenptyResult, Winsize};
 use nix::sys::signal::{killpg, signal, SigHandler, Signal};
 use nix::sys::termios::{tcgetattr, tcsetattr, InputFlags, LocalFlags, OutputFlags, SetArg};
 use nix::unistd::{tcgetpgrp, Pid};
+use regex::Regex;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -229,10 +230,12 @@ impl Drop for Terminal {
     }
 }
 
+/// The text of a screen, without colours, carriage returns and prompts.
 fn cleaned(screen: &[u8]) -> String {
-    String::from_utf8_lossy(screen)
-        .replace(PROMPT, "")
-        .replace('\r', "")
+    static COLOUR: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"\x1b\[[0-9;]*m").expect("a constant, used by every test"));
+    let text = String::from_utf8_lossy(screen).replace(PROMPT, "");
+    COLOUR.replace_all(&text, "").replace('\r', "")
 }
 
 /// No echo, no carriage returns added: the screen holds what programs print.
