@@ -1,75 +1,118 @@
-//! The pages in Chromium: what only a browser can tell.
+//! The book in a browser: what only a browser can tell.
 //!
-//! A small server serves the built book, with the theme as the first part of
-//! the path, and one page more, which visits all others in a frame and reports
-//! what is wrong with them: see `tests/probe.js`. With `SCREENSHOTS=1` it also
-//! leaves pictures of each page in `target/screenshots`.
+//! `cargo test -p tests --features browser --test browser`
+//!
+//! Every page is laid out in two themes and at three widths. Nothing may be
+//! pushed off the page; figures must be legible; a page asks nobody but its own
+//! server, and runs without errors; what is copied can be typed; the keyboard
+//! reaches what the mouse does. With `SCREENSHOTS=1` the test also leaves a
+//! picture of every page in `target/screenshots`.
+//!
+//! A small file server serves the built book, and beside it a probe page. The
+//! probe opens the pages in a frame, one after the other, looks at them, and
+//! posts what it finds to the same server. It stands at the end of this file.
 
 use nix::sys::signal::{killpg, Signal};
 use nix::unistd::Pid;
-use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use serde_json::{json, Value};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{mpsc, Arc};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::Instant;
 use tests::server::end_with_parent;
-use tests::{has_tool, left_out};
+use tests::{has_tool, left_out, wait_for, LIMIT};
 
-/// How long the browser may take for all pages.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// The themes that `book.toml` makes the default ones.
+const THEMES: [&str; 2] = ["light", "navy"];
+
+/// A phone, a tablet, and a window with the table of contents beside the page.
+const WIDTHS: [u32; 3] = [360, 768, 1600];
+
+/// The widths of the pictures, after the width at which their height is taken.
+const PICTURES: [(u64, u32); 2] = [(360, 360), (768, 1280)];
 
 #[test]
-fn pages_stand_in_a_browser() {
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    let mac = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome";
-    let found = names.into_iter().find(|name| has_tool(name));
-    let Some(browser) = found.or(Path::new(mac).is_file().then_some(mac)) else {
-        return left_out("the pages in a browser", "Chromium");
+fn every_page_is_sound_in_a_browser() {
+    let Some(chromium) = chromium() else {
+        return left_out("the browser checks", "Chromium");
     };
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser-pages");
     book::site::build(&book::root(), &folder).unwrap_or_else(|error| panic!("{error:#}"));
     let pages = pages(&folder);
-    let (address, reports) = serve(folder, &pages);
+    assert!(!pages.is_empty(), "the book has no pages");
 
-    let _running = Browser::start(browser, &[format!("http://{address}/probe.html")]);
-    let report = reports
-        .recv_timeout(PATIENCE)
-        .expect("the browser reports in time");
-    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
-    let problems: Vec<&str> = report["problems"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(|problem| problem.as_str())
-        .collect();
-    if std::env::var_os("SCREENSHOTS").is_some() {
-        take_screenshots(browser, address, &pages);
+    // One browser for each theme: they share nothing, and run side by side.
+    let views: Vec<View> = thread::scope(|scope| {
+        let look = |theme| look(&chromium, &folder, &pages, theme);
+        let threads = THEMES.map(|theme| scope.spawn(move || look(theme)));
+        let views = threads.map(|thread| thread.join().unwrap());
+        views.into_iter().flatten().collect()
+    });
+    if std::env::var("SCREENSHOTS").is_ok_and(|value| value == "1") {
+        take_pictures(&chromium, &folder, &views);
     }
+    let problems = problems(&views);
     assert!(
         problems.is_empty(),
         "in the browser:\n{}",
         problems.join("\n")
     );
-    assert_eq!(report["looks"], pages.len() * 6, "pages, themes and widths");
 }
 
-/// The pages that a reader comes to, by their paths.
+/// A page, as it was seen in one theme and at one width.
+struct View {
+    page: String,
+    theme: &'static str,
+    width: u64,
+    height: u64,
+    problems: Vec<String>,
+}
+
+/// Where Chromium is, under any of its names.
+fn chromium() -> Option<PathBuf> {
+    let names = [
+        "chromium",
+        "chromium-browser",
+        "google-chrome",
+        "google-chrome-stable",
+    ];
+    let apps = [
+        "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+        "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    ];
+    let name = names.into_iter().find(|name| has_tool(name));
+    let app = || apps.into_iter().find(|app| Path::new(app).is_file());
+    name.or_else(app).map(PathBuf::from)
+}
+
+/// The pages of the book by their paths, without those that mdBook adds: the
+/// whole book to print, its table of contents, redirects, the page for a path
+/// that does not exist, and the first chapter once more.
 fn pages(folder: &Path) -> Vec<String> {
     let mut pages = Vec::new();
-    let mut folders = vec![PathBuf::new()];
+    let mut folders = vec![folder.to_path_buf()];
     while let Some(under) = folders.pop() {
-        for entry in fs::read_dir(folder.join(&under)).unwrap() {
-            let path = under.join(entry.unwrap().file_name());
-            let name = path.to_string_lossy().into_owned();
-            if folder.join(&path).is_dir() {
+        for entry in fs::read_dir(under).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
                 folders.push(path);
-            } else if name.ends_with(".html")
-                && !["print.html", "toc.html", "404.html"].contains(&name.as_str())
+            } else if path
+                .extension()
+                .is_some_and(|extension| extension == "html")
             {
-                pages.push(name);
+                let moves = fs::read_to_string(&path).unwrap();
+                let moves = moves.contains("http-equiv=\"refresh\"");
+                let name = path.strip_prefix(folder).unwrap().to_string_lossy();
+                let added = ["print.html", "toc.html", "404.html", "index.html"];
+                if !moves && !added.contains(&&*name) {
+                    pages.push(name.into_owned());
+                }
             }
         }
     }
@@ -77,178 +120,639 @@ fn pages(folder: &Path) -> Vec<String> {
     pages
 }
 
-/// Serves the book, and gives what is posted to `/report`.
-fn serve(folder: PathBuf, pages: &[String]) -> (SocketAddr, mpsc::Receiver<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let (reports, received) = mpsc::channel();
-    let script = include_str!("probe.js");
-    let list = serde_json::to_string(pages).unwrap();
-    let probe = format!(
-        "<!doctype html><title>probe</title><body><script>const PAGES = {list};\n{script}</script>"
-    );
-    let folder = Arc::new(folder);
-    let probe = Arc::new(probe);
-    thread::spawn(move || {
-        // A thread for each: a browser opens connections that it does not use.
-        for connection in listener.incoming().flatten() {
-            let (folder, probe, reports) =
-                (Arc::clone(&folder), Arc::clone(&probe), reports.clone());
-            thread::spawn(move || {
-                let _ = answer(connection, &folder, &probe, &reports);
+/// Opens every page at every width in one theme.
+fn look(chromium: &Path, folder: &Path, pages: &[String], theme: &'static str) -> Vec<View> {
+    let probe = PROBE
+        .replace("PAGES", &json!(pages).to_string())
+        .replace("WIDTHS", &json!(WIDTHS).to_string())
+        .replace("THEME", &json!(theme).to_string());
+    let (address, reports) = serve(folder, probe);
+    let url = format!("http://{address}/__probe.html");
+    let browser = Browser::start(chromium, theme, &["--window-size=1600,1200", &url]);
+    let mut views = Vec::new();
+    for page in pages {
+        for width in WIDTHS {
+            let report = reports.recv_timeout(LIMIT).unwrap_or_else(|_| {
+                let log = browser.log.display();
+                panic!("{page}, {theme}, {width} px: no report within {LIMIT:?}; see {log}")
+            });
+            let problems = report["problems"].as_array().unwrap();
+            views.push(View {
+                page: report["page"].as_str().unwrap().to_string(),
+                theme,
+                width: report["width"].as_u64().unwrap(),
+                height: report["height"].as_u64().unwrap(),
+                problems: problems
+                    .iter()
+                    .map(|problem| problem.as_str().unwrap().to_string())
+                    .collect(),
+            });
+        }
+    }
+    views
+}
+
+/// One line for each problem, with all the places where it was seen.
+fn problems(views: &[View]) -> Vec<String> {
+    let mut seen: BTreeMap<(&str, &str), Vec<&View>> = BTreeMap::new();
+    for view in views {
+        for problem in &view.problems {
+            seen.entry((&view.page, problem)).or_default().push(view);
+        }
+    }
+    seen.into_iter()
+        .map(|((page, problem), views)| format!("{} ({}): {problem}", source(page), places(&views)))
+        .collect()
+}
+
+/// Where a problem was seen, such as `light; navy at 360, 768 px`.
+fn places(views: &[&View]) -> String {
+    let in_theme = |theme: &str| {
+        let of_theme = views.iter().filter(|view| view.theme == theme);
+        let mut widths: Vec<String> = of_theme.map(|view| view.width.to_string()).collect();
+        widths.dedup();
+        match widths.len() {
+            0 => None,
+            all if all == WIDTHS.len() => Some(theme.to_string()),
+            _ => Some(format!("{theme} at {} px", widths.join(", "))),
+        }
+    };
+    let places: Vec<String> = THEMES.into_iter().filter_map(in_theme).collect();
+    places.join("; ")
+}
+
+/// The chapter that a page was made of, to name the place to mend.
+fn source(page: &str) -> String {
+    let chapter = Path::new("book").join(page).with_extension("md");
+    match book::root().join(&chapter).is_file() {
+        true => chapter.display().to_string(),
+        false => page.to_string(),
+    }
+}
+
+/// Leaves a picture of every page, from top to bottom, in `target/screenshots`.
+fn take_pictures(chromium: &Path, folder: &Path, views: &[View]) {
+    let pictures = book::root().join("target/screenshots");
+    fs::create_dir_all(&pictures).unwrap();
+    let (address, _reports) = serve(folder, String::new());
+    let take = |view: &View, width: u32| {
+        let View { page, theme, .. } = view;
+        let name = page.trim_end_matches(".html").replace('/', "-");
+        let file = pictures.join(format!("{name}-{width}-{theme}.png"));
+        let _ = fs::remove_file(&file);
+        // Chromium draws no more than this in one piece.
+        let height = view.height.min(16_000);
+        let arguments = [
+            &*format!("--window-size={width},{height}"),
+            &*format!("--screenshot={}", file.display()),
+            &*format!("http://{address}/{page}?theme={theme}"),
+        ];
+        let mut browser = Browser::start(chromium, &format!("pictures-{theme}"), &arguments);
+        wait_for("the screenshot", || browser.child.try_wait().unwrap());
+        assert!(file.is_file(), "there is no {}", file.display());
+    };
+    thread::scope(|scope| {
+        for theme in THEMES {
+            scope.spawn(move || {
+                for view in views.iter().filter(|view| view.theme == theme) {
+                    for (seen, width) in PICTURES {
+                        if view.width == seen {
+                            take(view, width);
+                        }
+                    }
+                }
             });
         }
     });
-    (address, received)
 }
 
-fn answer(
-    mut connection: TcpStream,
-    folder: &Path,
-    probe: &str,
-    reports: &mpsc::Sender<String>,
-) -> std::io::Result<()> {
-    let mut reader = BufReader::new(connection.try_clone()?);
-    let mut request = String::new();
-    reader.read_line(&mut request)?;
-    let mut length = 0;
-    let mut line = String::new();
-    while reader.read_line(&mut line)? > 2 {
-        if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap_or(0);
-        }
-        line.clear();
-    }
-    let path = request.split(' ').nth(1).unwrap_or("/");
-    let path = path.split(['?', '#']).next().unwrap_or(path);
-    let (kind, body) = match path {
-        "/probe.html" => ("text/html", probe.as_bytes().to_vec()),
-        "/report" => {
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body)?;
-            let _ = reports.send(String::from_utf8_lossy(&body).into_owned());
-            ("text/plain", Vec::new())
-        }
-        path => {
-            let (theme, file) = path[1..].split_once('/').unwrap_or(("", ""));
-            page(folder, theme, file)
-        }
-    };
-    let status = if body.is_empty() {
-        "404 Not Found"
-    } else {
-        "200 OK"
-    };
-    let length = body.len();
-    write!(
-        connection,
-        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
-    )?;
-    connection.write_all(&body)
-}
-
-/// A file of the book; a page has the theme set, and keeps the errors of its
-/// scripts, before any of them runs.
-fn page(folder: &Path, theme: &str, file: &str) -> (&'static str, Vec<u8>) {
-    let body = fs::read(folder.join(file)).unwrap_or_default();
-    let kind = match Path::new(file)
-        .extension()
-        .and_then(|extension| extension.to_str())
-    {
-        Some("html") => "text/html; charset=utf-8",
-        Some("css") => "text/css",
-        Some("js") => "text/javascript",
-        Some("svg") => "image/svg+xml",
-        Some("woff2") => "font/woff2",
-        _ => "application/octet-stream",
-    };
-    if !file.ends_with(".html") {
-        return (kind, body);
-    }
-    let first = format!(
-        "<head><script>localStorage.setItem('mdbook-theme', '{theme}'); window.probeErrors = []; \
-         addEventListener('error', (event) => probeErrors.push(event.message));</script>"
-    );
-    let page = String::from_utf8_lossy(&body).replacen("<head>", &first, 1);
-    (kind, page.into_bytes())
-}
-
-/// Pictures of each page, wide and narrow, light and dark.
-fn take_screenshots(browser: &str, address: SocketAddr, pages: &[String]) {
-    let folder = book::root().join("target/screenshots");
-    fs::create_dir_all(&folder).unwrap();
-    for page in pages {
-        for (theme, width) in [
-            ("light", 1280),
-            ("navy", 1280),
-            ("light", 500),
-            ("navy", 500),
-        ] {
-            let name = page.trim_end_matches(".html").replace('/', "-");
-            let file = folder.join(format!("{name}-{theme}-{width}.png"));
-            let options = [
-                format!("--screenshot={}", file.display()),
-                format!("--window-size={width},3000"),
-                format!("http://{address}/{theme}/{page}"),
-            ];
-            let mut running = Browser::start(browser, &options);
-            running.child.wait().unwrap();
-        }
-    }
-}
-
-/// A running browser with a profile of its own. Dropping it ends both.
+/// A running Chromium. Dropping it ends it, with all its processes, and removes
+/// what it wrote.
 struct Browser {
     child: Child,
     profile: PathBuf,
+    log: PathBuf,
 }
 
 impl Browser {
-    fn start(browser: &str, options: &[String]) -> Browser {
-        let name = format!("browser-profile-{}", std::process::id());
-        let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let mut command = Command::new(browser);
+    fn start(chromium: &Path, name: &str, arguments: &[&str]) -> Browser {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let name = format!("browser-{}-{name}", std::process::id());
+        let profile = folder.join(&name);
+        let log = folder.join(format!("{name}.log"));
+        let mut command = Command::new(chromium);
         command.args([
             "--headless",
             "--no-sandbox",
             "--disable-gpu",
             "--disable-quic",
-        ]);
-        command.args([
-            "--no-first-run",
-            "--disable-background-networking",
-            "--hide-scrollbars",
-        ]);
-        command.args([
-            "--disable-component-update",
             "--disable-sync",
-            "--window-size=1700,1000",
+            "--disable-breakpad",
+            "--disable-component-update",
+            "--disable-background-networking",
+            "--no-first-run",
+            "--hide-scrollbars",
+            // Whatever a page asks for, no other host is ever reached.
+            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
         ]);
-        command
-            .arg(format!("--user-data-dir={}", profile.display()))
-            .args(options);
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        command.arg(format!("--user-data-dir={}", profile.display()));
+        command.args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command.stderr(File::create(&log).unwrap());
         end_with_parent(&mut command);
         let child = command
             .spawn()
-            .unwrap_or_else(|error| panic!("start {browser}: {error}"));
-        Browser { child, profile }
+            .unwrap_or_else(|error| panic!("start {}: {error}", chromium.display()));
+        Browser {
+            child,
+            profile,
+            log,
+        }
     }
 }
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        let _ = killpg(Pid::from_raw(self.child.id() as i32), Signal::SIGKILL);
+        let group = Pid::from_raw(self.child.id() as i32);
+        let _ = killpg(group, Signal::SIGKILL);
         let _ = self.child.wait();
-        // Its helpers may still be writing for a moment.
-        for _ in 0..100 {
-            if fs::remove_dir_all(&self.profile).is_ok() || !self.profile.exists() {
-                break;
+        // Its socket and a cookie stand in a folder elsewhere, to which the
+        // profile has links.
+        for name in ["SingletonSocket", "SingletonCookie"] {
+            if let Ok(socket) = fs::read_link(self.profile.join("SingletonSocket")) {
+                let _ = fs::remove_file(socket.with_file_name(name));
+                let _ = socket.parent().map(fs::remove_dir);
             }
-            thread::sleep(Duration::from_millis(20));
+        }
+        // Its other processes are ended too, but may not be gone yet.
+        let start = Instant::now();
+        while self.profile.exists() && start.elapsed() < LIMIT {
+            let _ = fs::remove_dir_all(&self.profile);
+        }
+        if !thread::panicking() {
+            let _ = fs::remove_file(&self.log);
         }
     }
 }
+
+/// Serves the files of `folder`, and the probe, and gives the reports that come
+/// in. The threads end with the test.
+fn serve(folder: &Path, probe: String) -> (SocketAddr, Receiver<Value>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, reports) = mpsc::channel();
+    let site = Arc::new((folder.to_path_buf(), probe));
+    thread::spawn(move || {
+        // A thread for each connection: a browser opens some before it has
+        // anything to ask.
+        for stream in listener.incoming().flatten() {
+            let (site, sender) = (Arc::clone(&site), sender.clone());
+            thread::spawn(move || answer(&stream, &site.0, &site.1, &sender));
+        }
+    });
+    (address, reports)
+}
+
+/// Answers one request and closes the connection.
+fn answer(
+    mut stream: &TcpStream,
+    folder: &Path,
+    probe: &str,
+    reports: &Sender<Value>,
+) -> io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head)? == 0 {
+            return Ok(());
+        }
+    }
+    let target = head.split(' ').nth(1).unwrap_or_default();
+    let path = target.split('?').next().unwrap_or_default();
+    let body = match path {
+        "/__report" => {
+            let length = header(&head, "content-length");
+            let mut report = vec![0; length.and_then(|text| text.parse().ok()).unwrap_or(0)];
+            reader.read_exact(&mut report)?;
+            // Nobody listens once the test has failed.
+            let _ = reports.send(serde_json::from_slice(&report)?);
+            Some(Vec::new())
+        }
+        "/__probe.html" => Some(probe.into()),
+        "/__watch.js" => Some(WATCH.into()),
+        path => fs::read(folder.join(path.trim_start_matches('/'))).ok(),
+    };
+    let status = match body.is_some() {
+        true => "200 OK",
+        false => "404 Not Found",
+    };
+    let mut body = body.unwrap_or_default();
+    let (kind, keep) = match path.rsplit('.').next() {
+        Some("html") => ("text/html; charset=utf-8", "no-store"),
+        Some("css") => ("text/css", "max-age=600"),
+        Some("js") => ("text/javascript", "max-age=600"),
+        Some("svg") => ("image/svg+xml", "max-age=600"),
+        Some("woff2") => ("font/woff2", "max-age=600"),
+        _ => ("application/octet-stream", "no-store"),
+    };
+    if kind.starts_with("text/html") {
+        // First of all scripts: it sets the theme and listens for errors.
+        let page = String::from_utf8_lossy(&body);
+        let watched = page.replacen("<head>", "<head><script src=\"/__watch.js\"></script>", 1);
+        body = watched.into_bytes();
+    }
+    let length = body.len();
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\
+         Cache-Control: {keep}\r\nConnection: close\r\n\r\n"
+    )?;
+    stream.write_all(&body)
+}
+
+/// The value of a header field, by its name in lower case.
+fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    let fields = head.lines().filter_map(|line| line.split_once(':'));
+    let mut found = fields.filter(|(field, _)| field.eq_ignore_ascii_case(name));
+    found.next().map(|(_, value)| value.trim())
+}
+
+/// Runs in every page before anything else.
+const WATCH: &str = r#"
+{
+    const theme = new URLSearchParams(location.search).get('theme');
+    if (theme) {
+        localStorage.setItem('mdbook-theme', theme);
+    }
+    window.__errors = [];
+    addEventListener('error', (event) => {
+        const file = event.filename.replace(location.origin, '').split('?')[0];
+        __errors.push(`${event.message} (${file}:${event.lineno})`);
+    });
+    addEventListener('unhandledrejection', (event) => __errors.push(String(event.reason)));
+    console.error = (...words) => __errors.push(words.join(' '));
+}
+"#;
+
+/// The probe page.
+const PROBE: &str = r#"<!DOCTYPE html>
+<html>
+<head></head>
+<body style="margin: 0">
+<script>
+'use strict';
+
+// Contrast of text, as WCAG asks for at level AA.
+const LEAST_CONTRAST = 4.5;
+// CSS pixels.
+const SMALLEST_TEXT = 9;
+// Highlighted code has the colours of mdBook; diffs have our own.
+const COLOURS_OF_MDBOOK = ':not(.language-diff) > [class*="hljs-"], '
+    + ':not(.language-diff) > [class*="hljs-"] *';
+
+async function main() {
+    for (const page of PAGES) {
+        for (const width of WIDTHS) {
+            const report = { page, width, height: 0, problems: [] };
+            try {
+                await look(page, width, report);
+            } catch (error) {
+                report.problems.push(`the probe fails: ${error.stack}`);
+            }
+            await fetch('/__report', { method: 'POST', body: JSON.stringify(report) });
+        }
+    }
+}
+
+async function look(page, width, report) {
+    const frame = document.createElement('iframe');
+    frame.style = `display: block; border: 0; width: ${width}px; height: 900px`;
+    frame.src = `/${page}?theme=${THEME}`;
+    const loaded = new Promise((resolve) => frame.onload = resolve);
+    document.body.append(frame);
+    await loaded;
+    const win = frame.contentWindow;
+    const doc = frame.contentDocument;
+    await doc.fonts.ready;
+    report.height = doc.documentElement.scrollHeight;
+
+    const style = doc.createElement('style');
+    style.textContent = '*, *::before, *::after { transition: none !important; animation: none !important }';
+    doc.head.append(style);
+    doc.querySelectorAll('details').forEach((details) => details.open = true);
+
+    // Of the elements of a kind with the same problem only the first is told.
+    const kinds = new Map();
+    const say = (what, problem, kind = what) => {
+        const all = kinds.get(`${kind} ${problem}`) || { what, problem, others: new Set() };
+        all.others.add(what);
+        kinds.set(`${kind} ${problem}`, all);
+    };
+    const place = { win, doc, main: doc.querySelector('main'), say };
+    if (!doc.documentElement.classList.contains(THEME)) {
+        say('the page', `has not the theme ${THEME}`);
+    }
+    checkWidth(place);
+    checkFigures(place);
+    checkTexts(place);
+    checkDiffs(place);
+    checkTranscripts(place);
+    checkNames(place);
+    checkHeadings(place);
+    checkKeyboard(place);
+    checkHosts(place);
+    // What has been thrown so far is told to the listeners by then.
+    await new Promise((resolve) => setTimeout(resolve));
+    win.__errors.forEach((error) => say('JavaScript', error));
+    for (const { what, problem, others } of kinds.values()) {
+        const more = others.size > 1 ? ` and ${others.size - 1} more` : '';
+        report.problems.push(`${what}${more}: ${problem}`);
+    }
+    frame.remove();
+}
+
+// Nothing makes the page, or what the text stands in, scroll sideways.
+function checkWidth({ win, main, say }) {
+    for (let box = main; box; box = box.parentElement) {
+        if (box.scrollWidth > box.clientWidth) {
+            const culprit = [...box.querySelectorAll('*')].find((element) => {
+                return sticksOut(win, element, box);
+            });
+            const what = culprit ? describe(culprit) : describe(box);
+            say(what, `makes the page scroll sideways: ${box.scrollWidth} px in ${box.clientWidth} px`);
+            return;
+        }
+    }
+}
+
+// Whether an element ends right of a box, and nothing between them cuts it off.
+function sticksOut(win, element, box) {
+    const right = box.getBoundingClientRect().left + box.clientLeft + box.clientWidth;
+    if (element.getBoundingClientRect().right <= right + 0.5) {
+        return false;
+    }
+    for (let above = element.parentElement; above !== box; above = above.parentElement) {
+        if (win.getComputedStyle(above).overflowX !== 'visible') {
+            return false;
+        }
+    }
+    return true;
+}
+
+// The text of a figure can be read, and is all there.
+function checkFigures({ win, main, say }) {
+    for (const svg of main.querySelectorAll('figure svg')) {
+        const whole = svg.getBoundingClientRect();
+        if (whole.width === 0 || whole.height === 0) {
+            say(describe(svg), 'is not visible');
+        }
+        for (const text of svg.querySelectorAll('*')) {
+            const box = text.getBoundingClientRect();
+            if (!hasText(text) || text.matches('title, desc, style') || box.width === 0) {
+                continue;
+            }
+            const what = `"${shorten(text)}" in ${describe(svg)}`;
+            const style = win.getComputedStyle(text);
+            const matrix = text.getScreenCTM ? text.getScreenCTM() : svg.getScreenCTM();
+            const scale = Math.sqrt(Math.abs(matrix.a * matrix.d - matrix.b * matrix.c));
+            const size = parseFloat(style.fontSize) * scale;
+            if (size < SMALLEST_TEXT) {
+                say(what, `is ${size.toFixed(1)} px high; the least is ${SMALLEST_TEXT} px`);
+            }
+            if (box.left < whole.left - 1 || box.right > whole.right + 1
+                || box.top < whole.top - 1 || box.bottom > whole.bottom + 1) {
+                say(what, 'sticks out of the figure');
+            }
+            const isSvg = text instanceof win.SVGElement;
+            const colour = rgba(isSvg ? style.fill : style.color);
+            colour[3] *= (isSvg ? parseFloat(style.fillOpacity) : 1) * opacity(win, text);
+            const under = shapesUnder(win, svg, text, backgroundOf(win, svg));
+            checkContrast(say, what, what, colour, under);
+        }
+    }
+}
+
+// What the shapes of a figure that were drawn before a text put under its middle.
+function shapesUnder(win, svg, text, background) {
+    const box = text.getBoundingClientRect();
+    const middle = new DOMPoint((box.left + box.right) / 2, (box.top + box.bottom) / 2);
+    for (const shape of svg.querySelectorAll('rect, circle, ellipse, path, polygon, polyline')) {
+        const before = shape.compareDocumentPosition(text) & Node.DOCUMENT_POSITION_FOLLOWING;
+        const style = win.getComputedStyle(shape);
+        const matrix = shape.getScreenCTM();
+        if (!before || !matrix || style.fill === 'none' || shape.closest('defs, marker')) {
+            continue;
+        }
+        if (shape.isPointInFill(middle.matrixTransform(matrix.inverse()))) {
+            const colour = rgba(style.fill);
+            colour[3] *= parseFloat(style.fillOpacity) * opacity(win, shape);
+            background = over(colour, background);
+        }
+    }
+    return background;
+}
+
+// All other text stands out from what is behind it.
+function checkTexts({ win, main, say }) {
+    for (const element of main.querySelectorAll('*')) {
+        if (!hasText(element) || element.closest('svg') || element.matches(COLOURS_OF_MDBOOK)) {
+            continue;
+        }
+        if (element.getClientRects().length === 0 || win.getComputedStyle(element).visibility !== 'visible') {
+            continue;
+        }
+        checkText(win, say, element, null);
+        if (element.matches('.transcript .command')) {
+            checkText(win, say, element, '::before');
+        }
+    }
+}
+
+function checkText(win, say, element, pseudo) {
+    const style = win.getComputedStyle(element, pseudo);
+    const colour = rgba(style.color);
+    colour[3] *= opacity(win, element) * (pseudo ? parseFloat(style.opacity) : 1);
+    const what = (pseudo ? 'the prompt of ' : '') + describe(element);
+    const kind = (pseudo || '') + kindOf(element);
+    checkContrast(say, what, kind, colour, backgroundOf(win, element));
+}
+
+// Added and removed lines look different from the others and from each other.
+function checkDiffs({ win, main, say }) {
+    for (const diff of main.querySelectorAll('.language-diff')) {
+        const colours = new Map([[win.getComputedStyle(diff).color, 'other']]);
+        for (const kind of ['addition', 'deletion']) {
+            const line = diff.querySelector(`.hljs-${kind}`);
+            const colour = line && win.getComputedStyle(line).color;
+            if (line && colours.has(colour)) {
+                say('a diff', `the colour of ${kind} lines is that of ${colours.get(colour)} lines`);
+            }
+            colours.set(colour, kind);
+        }
+    }
+}
+
+// Prompts are seen, but neither selected nor copied.
+function checkTranscripts({ win, main, say }) {
+    for (const transcript of main.querySelectorAll('.transcript')) {
+        const what = describe(transcript);
+        const kind = kindOf(transcript);
+        const code = transcript.querySelector('code');
+        const selection = win.getSelection();
+        selection.selectAllChildren(code);
+        for (const text of [selection.toString(), code.innerText]) {
+            if (text.split('\n').some((line) => line.startsWith('$ '))) {
+                say(what, 'selecting it takes the prompt along', kind);
+            }
+        }
+        selection.removeAllRanges();
+        const commands = [...transcript.querySelectorAll('.command')];
+        for (const command of commands) {
+            if (win.getComputedStyle(command, '::before').content !== '"$ "') {
+                say(what, 'a command has no prompt', kind);
+            }
+        }
+        const button = transcript.querySelector('.clip-button');
+        if (commands.length > 0 && button) {
+            let copied = null;
+            const clipboard = { writeText: (text) => { copied = text; return Promise.resolve(); } };
+            Object.defineProperty(win.navigator, 'clipboard', { value: clipboard, configurable: true });
+            button.click();
+            if (copied !== commands.map((command) => command.textContent).join('\n')) {
+                say(what, 'its button does not copy its commands and nothing else', kind);
+            }
+        }
+    }
+}
+
+// Whoever does not see the page is told what everything is.
+function checkNames({ doc, main, say }) {
+    for (const element of main.querySelectorAll('img, svg[role="img"], a, button, summary, input')) {
+        const ids = (element.getAttribute('aria-labelledby') || '').split(' ');
+        const title = element.querySelector(':scope > title');
+        const words = [
+            element.getAttribute('aria-label'),
+            element.getAttribute('alt'),
+            element.getAttribute('title'),
+            ...ids.map((id) => doc.getElementById(id)?.textContent),
+            ...[...element.labels || []].map((label) => label.textContent),
+            title?.textContent,
+            element.matches('svg') ? '' : element.textContent,
+            ...[...element.querySelectorAll('img')].map((image) => image.alt),
+        ];
+        if (!words.some((word) => word && word.trim())) {
+            say(describe(element), 'has no accessible name');
+        }
+    }
+}
+
+// Headings begin with the first level and do not skip one.
+function checkHeadings({ main, say }) {
+    let last = 0;
+    for (const heading of main.querySelectorAll('h1, h2, h3, h4, h5, h6')) {
+        const level = Number(heading.tagName[1]);
+        if (level > last + 1) {
+            say(describe(heading), last ? `comes after a heading of level ${last}` : 'is the first heading');
+        }
+        last = level;
+    }
+}
+
+// Whatever can be clicked can be reached with the keyboard.
+function checkKeyboard({ doc, main, say }) {
+    for (const element of main.querySelectorAll('a, button, summary, input:enabled')) {
+        element.focus({ preventScroll: true });
+        if (element.tabIndex < 0 || doc.activeElement !== element) {
+            say(describe(element), 'cannot be reached with the keyboard');
+        }
+        element.blur();
+    }
+}
+
+// The page asks its own server alone, and gets what it asks for.
+function checkHosts({ win, say }) {
+    for (const asked of win.performance.getEntriesByType('resource')) {
+        const url = new URL(asked.name);
+        if (url.origin !== location.origin) {
+            say('the page', `asks another host for ${url}`);
+        } else if (asked.responseStatus >= 400) {
+            say('the page', `asks for ${url.pathname}, which is not there`);
+        }
+    }
+}
+
+function hasText(element) {
+    return [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
+}
+
+function shorten(element) {
+    const text = element.textContent.trim().replace(/\s+/g, ' ');
+    return text.length > 40 ? `${text.slice(0, 40)}…` : text;
+}
+
+function describe(element) {
+    const label = element.getAttribute('aria-label') || shorten(element);
+    return kindOf(element) + (label ? ` "${label.slice(0, 60)}"` : '');
+}
+
+function kindOf(element) {
+    return element.tagName.toLowerCase() + [...element.classList].map((name) => `.${name}`).join('');
+}
+
+function opacity(win, element) {
+    let product = 1;
+    for (let box = element; box; box = box.parentElement) {
+        product *= parseFloat(win.getComputedStyle(box).opacity);
+    }
+    return product;
+}
+
+function backgroundOf(win, element) {
+    const layers = [];
+    for (let box = element; box; box = box.parentElement) {
+        layers.unshift(rgba(win.getComputedStyle(box).backgroundColor));
+    }
+    return layers.reduce((below, layer) => over(layer, below), [255, 255, 255, 1]);
+}
+
+function checkContrast(say, what, kind, colour, background) {
+    const [a, b] = [luminance(over(colour, background)), luminance(background)];
+    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (contrast < LEAST_CONTRAST) {
+        say(what, `has a contrast of ${contrast.toFixed(1)}; the least is ${LEAST_CONTRAST}`, kind);
+    }
+}
+
+function luminance(colour) {
+    const [r, g, b] = colour.slice(0, 3).map((part) => {
+        return part <= 10.31475 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+
+// A colour drawn over an opaque one.
+function over(colour, below) {
+    const mix = (index) => colour[index] * colour[3] + below[index] * (1 - colour[3]);
+    return [mix(0), mix(1), mix(2), 1];
+}
+
+// Any colour that CSS can name, as red, green, blue and opacity.
+const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+const colours = new Map();
+function rgba(name) {
+    if (!colours.has(name)) {
+        canvas.clearRect(0, 0, 1, 1);
+        canvas.fillStyle = 'transparent';
+        canvas.fillStyle = name;
+        canvas.fillRect(0, 0, 1, 1);
+        const [red, green, blue, alpha] = canvas.getImageData(0, 0, 1, 1).data;
+        colours.set(name, [red, green, blue, alpha / 255]);
+    }
+    return [...colours.get(name)];
+}
+
+main();
+</script>
+</body>
+</html>
+"#;
