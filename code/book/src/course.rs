@@ -1,7 +1,7 @@
 //! The table of programs and debts, `code/book/course.toml`, and the files it
 //! speaks of.
 
-use crate::includes::is_anchor_comment;
+use crate::anchors;
 use crate::Problem;
 use serde::Deserialize;
 use similar::{ChangeTag, TextDiff};
@@ -199,7 +199,7 @@ impl Program {
         let lines: Vec<(usize, String)> = text
             .lines()
             .enumerate()
-            .filter(|(_, line)| !is_anchor_comment(line))
+            .filter(|(_, line)| !anchors::is_comment(line))
             .map(|(index, line)| (index + 1, line.to_string()))
             .collect();
         let dependencies = dependencies(root, &row.file, &text)?;

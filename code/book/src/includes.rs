@@ -7,6 +7,7 @@
 //! stale: ranges of lines, `{{#playground}}`, and whole files whose anchor
 //! comments would show.
 
+use crate::anchors;
 use crate::course::{line_of, read, Chapter};
 use crate::Problem;
 use regex::Regex;
@@ -18,16 +19,11 @@ use std::sync::LazyLock;
 /// The names of the directives that [`crate::preprocessor`] replaces.
 pub const OURS: [&str; 5] = ["program", "diff", "debts", "ledger", "test"];
 
-// The three expressions are mdBook's, except that a directive may stand
-// without arguments.
-static DIRECTIVE: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"\\\{\{\#.*\}\}|\{\{\s*\#([a-zA-Z0-9_]+)(?:\s+([^}]+))?\}\}"));
-static ANCHOR: LazyLock<Regex> = LazyLock::new(|| regex(r"ANCHOR:\s*([\w_-]+)"));
-static ANCHOR_END: LazyLock<Regex> = LazyLock::new(|| regex(r"ANCHOR_END:\s*([\w_-]+)"));
-
-fn regex(pattern: &str) -> Regex {
-    Regex::new(pattern).expect("the pattern is a constant that the tests compile")
-}
+// mdBook's own expression, except that a directive may stand without arguments.
+static DIRECTIVE: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"\\\{\{\#.*\}\}|\{\{\s*\#([a-zA-Z0-9_]+)(?:\s+([^}]+))?\}\}")
+        .expect("a constant, used by every test")
+});
 
 /// A directive of a chapter: `{{#name arguments}}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,11 +86,6 @@ pub fn directives(text: &str) -> Vec<Directive<'_>> {
         .collect()
 }
 
-/// Whether the line is an anchor comment, which no reader sees.
-pub fn is_anchor_comment(line: &str) -> bool {
-    ANCHOR.is_match(line) || ANCHOR_END.is_match(line)
-}
-
 /// Puts the includes of `chapter` in place.
 ///
 /// # Errors
@@ -147,17 +138,13 @@ pub fn unused_anchors(root: &Path, files: &[PathBuf], includes: &[Include]) -> V
                 .any(|include| include.file == *file && include.anchor.as_deref() == Some(name))
         };
         for (index, line) in text.lines().enumerate() {
-            if let Some(name) = name_of(&ANCHOR, line).filter(|name| !used(name)) {
+            if let Some(name) = anchors::start(line).filter(|name| !used(name)) {
                 let what = format!("no chapter shows the anchor `{name}`");
                 problems.push(Problem::new(file, index + 1, what));
             }
         }
     }
     problems
-}
-
-fn name_of<'a>(kind: &Regex, line: &'a str) -> Option<&'a str> {
-    Some(kind.captures(line)?.get(1)?.as_str())
 }
 
 fn include(
@@ -200,7 +187,7 @@ fn include(
             let what = format!("{error} in {}", file.display());
             problem(what)
         })?,
-        None if text.lines().any(is_anchor_comment) => {
+        None if text.lines().any(anchors::is_comment) => {
             let what = format!(
                 "{} has anchors, whose comments would show: name one",
                 file.display()
@@ -230,7 +217,7 @@ fn anchored(text: &str, anchor: &str) -> Result<Vec<usize>, String> {
     for (line, number) in text.lines().zip(1..) {
         // mdBook asks for the end first inside of an anchor, and for the start
         // first outside; a line with both is refused here.
-        let (start, end) = (name_of(&ANCHOR, line), name_of(&ANCHOR_END, line));
+        let (start, end) = (anchors::start(line), anchors::end(line));
         match (start, end) {
             (Some(_), Some(_)) => return Err(format!("line {number} has two anchor comments")),
             (Some(name), None) if name == anchor => {
@@ -279,7 +266,7 @@ fn rest_hidden(text: &str, shown: &[usize]) -> String {
     let lines: Vec<String> = text
         .lines()
         .zip(1..)
-        .filter(|(line, _)| !is_anchor_comment(line))
+        .filter(|(line, _)| !anchors::is_comment(line))
         .map(|(line, number)| match shown.contains(&number) {
             true => line.to_string(),
             false => format!("# {line}"),

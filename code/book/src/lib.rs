@@ -1,6 +1,7 @@
 //! The machinery that keeps the text of the course and its programs true to
 //! each other.
 //!
+//! - [`anchors`]: the comments that mark a region of a program.
 //! - [`course`]: the table of programs and debts, `course.toml`.
 //! - [`includes`]: what mdBook makes of `{{#include}}` and
 //!   `{{#rustdoc_include}}`, except that a mistake is an error.
@@ -15,6 +16,7 @@
 
 #![deny(missing_docs)]
 
+pub mod anchors;
 pub mod course;
 pub mod includes;
 pub mod preprocessor;
