@@ -12,6 +12,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::LazyLock;
 use tests::programs::{cargo, course};
+use tests::say;
 
 /// The pages, built once for this binary, or what is wrong with the book.
 static PAGES: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
@@ -135,8 +136,9 @@ fn links_lead_somewhere() {
             }
         }
     }
-    println!("foreign links, not followed:");
-    foreign.iter().for_each(|link| println!("  {link}"));
+    for link in foreign {
+        say(&format!("a foreign link, not followed: {link}"));
+    }
     assert!(broken.is_empty(), "broken links:\n{}", broken.join("\n"));
 }
 

@@ -8,6 +8,7 @@ pub mod programs;
 pub mod server;
 pub mod terminal;
 
+use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -32,9 +33,15 @@ pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
 /// Says that a check is left out because the machine lacks `what`; under
 /// `CI=true`, where everything is installed, that is a failure.
 pub fn left_out(check: &str, what: &str) {
-    eprintln!("not checked: {check}: this machine has no {what}");
+    say(&format!("not checked: {check}: this machine has no {what}"));
     let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
     assert!(!ci, "{check}: {what} must be installed where CI=true");
+}
+
+/// Prints a line that is seen also when the test passes: the test harness keeps
+/// what `println!` and `eprintln!` print to itself.
+pub fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Whether a command of that name stands on the `PATH`.
