@@ -11,6 +11,8 @@
 //! - What differs from run to run and from machine to machine is replaced on
 //!   both sides before they are compared: see [`VARIES`]. White space between
 //!   words counts as one space, and blank lines at the end do not count.
+//! - A block whose tool is missing is named and left out, and so are those
+//!   after it on its page. Where `CI=true`, that is a failure.
 //! - `SNAPSHOTS=overwrite cargo test --test transcripts` writes what came back
 //!   into the chapters.
 
@@ -87,6 +89,8 @@ struct Page {
     terminals: BTreeMap<String, Terminal>,
     server: Option<String>,
     ports: Ports,
+    /// Whether a block was left out. Those after it may go on from what it
+    /// would have started or stopped, so they are left out as well.
     left_out: bool,
 }
 
@@ -121,21 +125,14 @@ impl Page {
             .iter()
             .any(|line| line.source().contains("/proc/") && !Path::new("/proc/self").exists());
         let missing = missing.or(no_proc.then(|| "/proc".to_string()));
-        if let Some(tool) = missing {
-            left_out(&format!("{}:{}", file.display(), block.line), &tool);
+        if let (false, Some(tool)) = (self.left_out, missing) {
+            let place = format!("{}:{}", file.display(), block.line);
+            left_out(&format!("{place} and what follows on that page"), &tool);
             self.left_out = true;
+        }
+        if self.left_out {
             return unchanged(block);
         }
-        let continues = exchanges.first().is_some_and(|e| e.command.is_none());
-        if continues && self.left_out {
-            // What the server printed here is what a client left out has sent.
-            let server = self.server.as_ref();
-            if let Some(terminal) = server.and_then(|name| self.terminals.get_mut(name)) {
-                terminal.take();
-            }
-            return unchanged(block);
-        }
-        self.left_out = false;
 
         let mut replayed = Replayed::default();
         let count = exchanges.len();
