@@ -313,7 +313,8 @@ impl Ports {
         for port in ["8888", "3000"] {
             let own = served.is_some_and(|name| (name == "book") == (port == "3000"));
             let taken = self.0.iter().any(|(page, _)| *page == port);
-            if (own || text.contains(port)) && !taken {
+            let visited = port == "8888" && run_client(text).is_some();
+            if (own || visited || text.contains(port)) && !taken {
                 self.0.push((port, Port::free()));
             }
         }
@@ -347,7 +348,8 @@ impl Ports {
             Some("book") if !command.contains("--address") => {
                 format!("{command} -- --address {}", address("3000"))
             }
-            Some("book") | None => command,
+            Some("book") => command,
+            None => visiting(&command, || address("8888")),
             Some(name) if has_address(&command, name) => command,
             Some(_) if command.contains("cargo run") && !command.contains(" -- ") => {
                 format!("{command} -- {}", address("8888"))
@@ -356,6 +358,28 @@ impl Ports {
         };
         command.replace("target/debug/", &format!("{}/", folder().display()))
     }
+}
+
+/// The command with an address for `client3`, if it runs that and gives none.
+fn visiting(command: &str, address: impl Fn() -> String) -> String {
+    match run_client(command) {
+        Some((before, after)) if !command.contains("--address") => {
+            let cargo = before.ends_with("--bin client3");
+            let after = after.strip_prefix(" --").filter(|_| cargo).unwrap_or(after);
+            let separator = if cargo { " --" } else { "" };
+            format!("{before}{separator} --address {}{after}", address())
+        }
+        _ => command.to_string(),
+    }
+}
+
+/// A command that runs `client3`, cut after that name.
+fn run_client(command: &str) -> Option<(&str, &str)> {
+    let runs = ["--bin client3", "target/debug/client3"];
+    let start = runs
+        .iter()
+        .find_map(|run| Some(command.find(run)? + run.len()));
+    start.map(|end| command.split_at(end))
 }
 
 fn has_address(command: &str, name: &str) -> bool {
@@ -413,7 +437,8 @@ fn served(command: &str) -> Option<String> {
         .iter()
         .zip(befores)
         .find_map(|(word, before)| started(word, before))?;
-    course().program(name).map(|program| program.name.clone())
+    let program = course().program(name).cloned()?;
+    program.serves.then_some(program.name)
 }
 
 /// The words of the shell itself.

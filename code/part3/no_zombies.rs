@@ -18,7 +18,7 @@ use std::os::fd::{AsRawFd, FromRawFd};
 use std::process::ExitCode;
 
 const ADDRESS: &str = "127.0.0.1:8888";
-const BACKLOG: i32 = libc::SOMAXCONN; // may wait for accept: the most there can be
+const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait: the most there can be
 const REQUEST_SIZE: usize = 1024; // bytes: all that is ever read of a request
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\n\nHello, World!\n";
 

@@ -4,9 +4,9 @@
 //!     cargo run --bin webserver3d [ADDRESS]
 //!
 //! The parent keeps its copy of each connection, as if by oversight. Visit it with
-//! curl: the answer comes and does not end. Send it 300 clients after
-//! `ulimit -n 256`, and count its children with `ps -o pid,stat,comm -C webserver3d`:
-//! nobody asks how they ended, and they stay. Ctrl-C ends it.
+//! curl: the answer comes and does not end. Start it after `ulimit -n 256`, send it
+//! 300 clients with `cargo run --bin client3 -- --max-clients 300`, and see it end.
+//! Its children, whom nobody asked how they ended, are in `ps` until then.
 // ANCHOR_END: about
 
 // ANCHOR: head
@@ -21,7 +21,7 @@ use std::os::fd::{AsRawFd, FromRawFd};
 use std::process::ExitCode;
 
 const ADDRESS: &str = "127.0.0.1:8888";
-const BACKLOG: i32 = 5; // connections that may wait for accept
+const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait: the most there can be
 const REQUEST_SIZE: usize = 1024; // bytes: all that is ever read of a request
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\n\nHello, World!\n";
 // ANCHOR_END: head

@@ -22,7 +22,7 @@ use std::os::fd::{AsRawFd, FromRawFd};
 use std::process::ExitCode;
 
 const ADDRESS: &str = "127.0.0.1:8888";
-const BACKLOG: i32 = 5; // connections that may wait for accept
+const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait: the most there can be
 const REQUEST_SIZE: usize = 1024; // bytes: all that is ever read of a request
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\n\nHello, World!\n";
 // ANCHOR_END: head

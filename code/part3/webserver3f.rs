@@ -5,8 +5,7 @@
 //!
 //! Visit it with curl as often as you like. Then send 128 clients at once,
 //! `cargo run --bin client3 -- --max-clients 128`, and count the zombies:
-//! `ps -o stat,comm -C webserver3f | grep -c Z`. The queue is as long as the
-//! system allows, so that the clients do come at once. Ctrl-C ends it.
+//! `ps -o stat,comm -C webserver3f | grep -c Z`. Ctrl-C ends it.
 // ANCHOR_END: about
 
 // ANCHOR: head
@@ -23,7 +22,7 @@ use std::os::fd::{AsRawFd, FromRawFd};
 use std::process::ExitCode;
 
 const ADDRESS: &str = "127.0.0.1:8888";
-const BACKLOG: i32 = libc::SOMAXCONN; // may wait for accept: the most there can be
+const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait: the most there can be
 const REQUEST_SIZE: usize = 1024; // bytes: all that is ever read of a request
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\n\nHello, World!\n";
 // ANCHOR_END: head

@@ -34,6 +34,9 @@ pub struct Program {
     pub file: PathBuf,
     /// The name of the step before it.
     pub before: Option<String>,
+    /// Whether it is a server, and takes the address where it serves as its
+    /// argument.
+    pub serves: bool,
     /// Its lines without anchor comments, each with its number in the file.
     pub lines: Vec<(usize, String)>,
     /// The lines of `[dependencies]` that it needs when it is copied out.
@@ -92,6 +95,7 @@ struct Row {
     name: String,
     file: PathBuf,
     before: Option<String>,
+    serves: Option<bool>,
 }
 
 impl Course {
@@ -207,6 +211,7 @@ impl Program {
             name: row.name,
             file: row.file,
             before: row.before,
+            serves: row.serves.unwrap_or(true),
             lines,
             dependencies,
         })
@@ -302,6 +307,7 @@ mod tests {
             name: String::new(),
             file: PathBuf::new(),
             before: None,
+            serves: true,
             lines: lines.iter().map(|line| (0, line.to_string())).collect(),
             dependencies: Vec::new(),
         };

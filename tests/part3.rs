@@ -1,0 +1,1 @@
+//! What Part 3 says of its servers.
