@@ -1,0 +1,207 @@
+//! The applications of the course, by name: where Python has `import`, Rust has
+//! this table.
+//!
+//! | name                           | what it is                                |
+//! | ------------------------------ | ----------------------------------------- |
+//! | `wsgiapp:app`                  | the application of the series             |
+//! | `echoapp:app`                  | says what it was asked                    |
+//! | `streamapp:app`, `:late`, `:write`, `:large` | answers of several chunks, and a large one |
+//! | `failapp:early`, `:late`, `:panic` | fail before and after the first byte  |
+//! | `validator:NAME`               | another application, checked              |
+//! | `accesslog:NAME`               | another application, with a log           |
+//!
+//! ```
+//! let app = apps::load("validator:wsgiapp:app")?;
+//! let outcome = gateway::respond(&app, gateway::Environ::testing_defaults(), std::io::sink());
+//! assert!(outcome.error.is_none());
+//! # Ok::<(), apps::LoadError>(())
+//! ```
+
+#![deny(missing_docs)]
+
+pub mod echoapp;
+pub mod failapp;
+pub mod streamapp;
+pub mod wsgiapp;
+
+use gateway::Application;
+use std::fmt;
+
+// ANCHOR: load
+/// The application of the name `module:callable`.
+///
+/// The modules `validator` and `accesslog` hold middleware: their callable is
+/// the name of another application.
+///
+/// # Errors
+///
+/// A name that means nothing here; each says what would.
+pub fn load(name: &str) -> Result<Box<dyn Application>, LoadError> {
+    let no_colon = || LoadError::NoColon(name.to_string());
+    let (module, callable) = name.split_once(':').ok_or_else(no_colon)?;
+    match module {
+        "validator" => return Ok(Box::new(gateway::validator(load(callable)?))),
+        "accesslog" => {
+            let log = std::io::stderr();
+            return Ok(Box::new(gateway::access_log(load(callable)?, log)));
+        }
+        _ => {}
+    }
+    let modules = modules();
+    let Some(found) = modules.iter().find(|found| found.name == module) else {
+        return Err(unknown(name, module, &modules));
+    };
+    let mut callables = found.callables.iter();
+    match callables.find(|(name, _)| *name == callable) {
+        Some((_, make)) => Ok(make()),
+        None => Err(LoadError::NoCallable {
+            module: module.to_string(),
+            callable: callable.to_string(),
+            there: found.callables.iter().map(|(name, _)| *name).collect(),
+        }),
+    }
+}
+// ANCHOR_END: load
+
+// ANCHOR: modules
+/// A module, and how each of its applications is made.
+struct Module {
+    name: &'static str,
+    callables: Vec<(&'static str, Make)>,
+}
+
+type Make = fn() -> Box<dyn Application>;
+
+fn modules() -> Vec<Module> {
+    fn module<const N: usize>(name: &'static str, callables: [(&'static str, Make); N]) -> Module {
+        let callables = callables.into();
+        Module { name, callables }
+    }
+    vec![
+        module("wsgiapp", [("app", || Box::new(wsgiapp::app))]),
+        module("echoapp", [("app", || Box::new(echoapp::app))]),
+        module(
+            "streamapp",
+            [
+                ("app", || Box::new(streamapp::app)),
+                ("late", || Box::new(streamapp::late)),
+                ("write", || Box::new(streamapp::write)),
+                ("large", || Box::new(streamapp::large)),
+            ],
+        ),
+        module(
+            "failapp",
+            [
+                ("early", || Box::new(failapp::early)),
+                ("late", || Box::new(failapp::late)),
+                ("panic", || Box::new(failapp::panic)),
+            ],
+        ),
+    ]
+}
+
+/// The modules that a feature of the same name, without `app`, brings in.
+const OPTIONAL: [&str; 0] = [];
+// ANCHOR_END: modules
+
+// ANCHOR: errors
+/// A name that could not be turned into an application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoadError {
+    /// It has no colon.
+    NoColon(String),
+    /// There is no such module.
+    NoModule {
+        /// The module that was asked for.
+        module: String,
+        /// The modules that are there.
+        there: Vec<&'static str>,
+    },
+    /// The module was left out when the program was compiled.
+    NoFeature {
+        /// The whole name that was asked for.
+        name: String,
+        /// The module.
+        module: String,
+        /// The feature that brings it in.
+        feature: String,
+    },
+    /// The module has no such application.
+    NoCallable {
+        /// The module.
+        module: String,
+        /// The callable that was asked for.
+        callable: String,
+        /// The callables that it has.
+        there: Vec<&'static str>,
+    },
+}
+
+fn unknown(name: &str, module: &str, modules: &[Module]) -> LoadError {
+    if OPTIONAL.contains(&module) {
+        return LoadError::NoFeature {
+            name: name.to_string(),
+            module: module.to_string(),
+            feature: module.trim_end_matches("app").to_string(),
+        };
+    }
+    let middleware = ["validator", "accesslog"];
+    let there = modules.iter().map(|module| module.name);
+    LoadError::NoModule {
+        module: module.to_string(),
+        there: there.chain(middleware).collect(),
+    }
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoadError::NoColon(name) => {
+                write!(
+                    f,
+                    "`{name}` names no application: write module:callable, such as wsgiapp:app"
+                )
+            }
+            LoadError::NoModule { module, there } => {
+                write!(
+                    f,
+                    "there is no module `{module}`; there are {}",
+                    there.join(", ")
+                )
+            }
+            LoadError::NoFeature {
+                name,
+                module,
+                feature,
+            } => {
+                write!(
+                    f,
+                    "the module `{module}` was not compiled in; cargo run --features {feature} \
+                     --bin {} -- {name} does that",
+                    program()
+                )
+            }
+            LoadError::NoCallable {
+                module,
+                callable,
+                there,
+            } => {
+                let there = there.join(", ");
+                write!(
+                    f,
+                    "the module `{module}` has no `{callable}`; it has {there}"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+/// The name of the running program.
+fn program() -> String {
+    let program = std::env::args_os().next().unwrap_or_default();
+    let name = std::path::Path::new(&program).file_name();
+    name.unwrap_or_default().to_string_lossy().into_owned()
+}
+// ANCHOR_END: errors

@@ -1,0 +1,135 @@
+//! Middleware that writes a line for each request.
+
+use crate::respond::lock;
+use crate::{Application, Body, Environ, Result, StartResponse, Write};
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+// ANCHOR: access_log
+/// `application`, with a line in `log` for each request, in the *common log
+/// format* that Apache made common:
+///
+/// ```text
+/// 127.0.0.1 - - [24/Nov/2026:20:03:31 +0000] "GET /hello HTTP/1.1" 200 14
+/// ```
+///
+/// The line is written when the request is over, however it ended, with the
+/// status that was sent last and the bytes that the body has given.
+pub fn access_log<W>(application: impl Application, log: W) -> impl Application
+where
+    W: io::Write + Send + 'static,
+{
+    let log: Arc<Mutex<dyn io::Write + Send>> = Arc::new(Mutex::new(log));
+    move |environ: Environ, mut start_response: StartResponse| {
+        let entry = Arc::new(Mutex::new(Entry::of(&environ)));
+        let line = Line {
+            entry: Arc::clone(&entry),
+            log: Arc::clone(&log),
+        };
+
+        let started: StartResponse = Box::new(move |status, headers, error| {
+            let mut write = start_response(status, headers, error)?;
+            lock(&entry).status = status.chars().take(3).collect();
+            let entry = Arc::clone(&entry);
+            Ok(Write::new(move |bytes| {
+                write.send(bytes)?;
+                lock(&entry).bytes += bytes.len();
+                Ok(())
+            }))
+        });
+        let body = application(environ, started)?;
+        Ok(Box::new(Logged { body, line }) as Body)
+    }
+}
+// ANCHOR_END: access_log
+
+// ANCHOR: logged
+/// A body that counts.
+struct Logged {
+    body: Body,
+    line: Line,
+}
+
+impl Iterator for Logged {
+    type Item = Result<Vec<u8>>;
+
+    fn next(&mut self) -> Option<Result<Vec<u8>>> {
+        let chunk = self.body.next();
+        if let Some(Ok(chunk)) = &chunk {
+            lock(&self.line.entry).bytes += chunk.len();
+        }
+        chunk
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.body.size_hint() // or the server could no longer count it
+    }
+}
+// ANCHOR_END: logged
+
+// ANCHOR: entry
+/// What a line says of one request.
+struct Entry {
+    peer: String,
+    request: String,
+    status: String,
+    bytes: usize,
+}
+
+impl Entry {
+    fn of(environ: &Environ) -> Entry {
+        let query = match environ.text("QUERY_STRING") {
+            query if query.is_empty() => query,
+            query => format!("?{query}"),
+        };
+        let request = format!(
+            "{} {}{}{query} {}",
+            environ.text("REQUEST_METHOD"),
+            environ.text("SCRIPT_NAME"),
+            environ.text("PATH_INFO"),
+            environ.text("SERVER_PROTOCOL"),
+        );
+        Entry {
+            peer: environ.text("REMOTE_ADDR"),
+            // A decoded path may hold a quote, a line feed, an escape sequence.
+            request: request.escape_debug().to_string(),
+            status: "500".to_string(), // what the server says for an application that does not
+            bytes: 0,
+        }
+    }
+}
+
+// ANCHOR_END: entry
+
+// ANCHOR: line
+/// The line, written when the request is over: PEP 3333's `close`.
+struct Line {
+    entry: Arc<Mutex<Entry>>,
+    log: Arc<Mutex<dyn io::Write + Send>>,
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let entry = lock(&self.entry);
+        let line = format!(
+            "{} - - [{}] \"{}\" {} {}\n",
+            entry.peer,
+            date(SystemTime::now()),
+            entry.request,
+            entry.status,
+            entry.bytes
+        );
+        // A log that cannot be written is no reason to fail the request.
+        let _ = lock(&self.log).write_all(line.as_bytes());
+    }
+}
+
+/// `24/Nov/2026:20:03:31 +0000`, from the fixed columns of the date of HTTP,
+/// `Tue, 24 Nov 2026 20:03:31 GMT`.
+fn date(time: SystemTime) -> String {
+    let date = httpdate::fmt_http_date(time);
+    let (day, month, year, clock) = (&date[5..7], &date[8..11], &date[12..16], &date[17..25]);
+    format!("{day}/{month}/{year}:{clock} +0000")
+}
+// ANCHOR_END: line

@@ -1,0 +1,547 @@
+//! Requests, as HTTP/1.1 writes them down (RFC 9112), read from anything that
+//! can be read.
+//!
+//! [`read_head`] finds the end of a head, [`Head::parse`] takes it apart,
+//! [`RequestBody`] reads what follows and ends where the request ends.
+//!
+//! ```
+//! use gateway::http::{read_head, Head};
+//!
+//! let mut connection = &b"GET /hello?x=1 HTTP/1.1\r\nHost: localhost\r\n\r\n"[..];
+//! let head = Head::parse(&read_head(&mut connection)?)?;
+//! assert_eq!(head.method, "GET");
+//! assert_eq!(head.target, b"/hello?x=1");
+//! # Ok::<(), gateway::Error>(())
+//! ```
+
+use crate::{Environ, Input};
+use percent_encoding::percent_decode;
+use std::fmt;
+use std::io::{self, BufRead, ErrorKind, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+
+// ANCHOR: limits
+/// The longest first line, in bytes; beyond it, 414.
+pub const FIRST_LINE_SIZE: usize = 8 * 1024;
+
+/// The longest head, in bytes; beyond it, 431.
+pub const HEAD_SIZE: usize = 64 * 1024;
+
+/// The most header fields; beyond it, 431.
+pub const FIELDS: usize = 100;
+
+/// The longest body, in bytes; beyond it, 413.
+pub const BODY_SIZE: u64 = 16 * 1024 * 1024;
+
+/// The longest line between two chunks, in bytes; beyond it, 400.
+const CHUNK_LINE_SIZE: u64 = 256;
+// ANCHOR_END: limits
+
+// ANCHOR: refused
+/// A request that is the client's mistake: the status to answer with (RFC 9110,
+/// section 15), and the reason in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Such as `400 Bad Request`.
+    pub status: &'static str,
+    /// What is wrong with the request.
+    pub why: &'static str,
+}
+
+impl Refused {
+    /// The refusal in an error, or in what caused it.
+    pub fn of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Refused> {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            if let Some(refused) = error.downcast_ref::<Refused>() {
+                return Some(refused);
+            }
+            // An `io::Error` is no cause of what it holds, says the library.
+            let held = error.downcast_ref::<io::Error>();
+            let held = held.and_then(|error| error.get_ref());
+            cause = held.map(|held| held as _).or(error.source());
+        }
+        None
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.status, self.why)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl From<Refused> for io::Error {
+    fn from(refused: Refused) -> io::Error {
+        io::Error::new(ErrorKind::InvalidData, refused)
+    }
+}
+
+const fn bad_request(why: &'static str) -> Refused {
+    let status = "400 Bad Request";
+    Refused { status, why }
+}
+
+const TOO_LARGE: Refused = Refused {
+    status: "413 Content Too Large",
+    why: "the body is longer than this server takes",
+};
+const TARGET_TOO_LONG: Refused = Refused {
+    status: "414 URI Too Long",
+    why: "the first line is longer than this server takes",
+};
+const HEAD_TOO_LARGE: Refused = Refused {
+    status: "431 Request Header Fields Too Large",
+    why: "the head is longer than this server takes",
+};
+const METHOD_UNKNOWN: Refused = Refused {
+    status: "501 Not Implemented",
+    why: "this server is no proxy and takes no CONNECT",
+};
+const CODING_UNKNOWN: Refused = Refused {
+    status: "501 Not Implemented",
+    why: "of the transfer codings this server knows chunked alone",
+};
+const VERSION_UNKNOWN: Refused = Refused {
+    status: "505 HTTP Version Not Supported",
+    why: "this server speaks HTTP/1.0 and HTTP/1.1",
+};
+// ANCHOR_END: refused
+
+// ANCHOR: read_head
+/// The bytes of the next head, up to and with the empty line; no bytes if the
+/// client has left without a word. Reads none of the body.
+///
+/// A line may end with a line feed alone (RFC 9112, section 2.2), as it does
+/// when a request is typed by hand.
+///
+/// # Errors
+///
+/// A [`Refused`] head that is too long or breaks off; any error of `connection`.
+pub fn read_head(connection: &mut impl BufRead) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    loop {
+        // Empty lines before the first are passed over (section 2.2), and count.
+        let first = head.iter().all(|byte| b"\r\n".contains(byte));
+        let limit = if first { FIRST_LINE_SIZE } else { HEAD_SIZE };
+        let room = limit.saturating_sub(head.len());
+        let start = head.len();
+        let mut line = connection.by_ref().take(room as u64);
+        line.read_until(b'\n', &mut head)?;
+
+        match &head[start..] {
+            b"\n" | b"\r\n" if !first => return Ok(head),
+            [.., b'\n'] => {}
+            _ if head.len() == limit && first => return Err(TARGET_TOO_LONG.into()),
+            _ if head.len() == limit => return Err(HEAD_TOO_LARGE.into()),
+            [] if first => return Ok(Vec::new()),
+            _ => return Err(bad_request("the head breaks off").into()),
+        }
+    }
+}
+// ANCHOR_END: read_head
+
+// ANCHOR: head
+/// The head of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The method: `GET`.
+    pub method: String,
+    /// The target, as it came: the path, and the query behind a `?`.
+    pub target: Vec<u8>,
+    /// The version: `HTTP/1.0` or `HTTP/1.1`.
+    pub version: &'static str,
+    /// The header fields, in their order, each without the space around its
+    /// value.
+    pub fields: Vec<(String, Vec<u8>)>,
+    /// Where the body ends.
+    pub framing: Framing,
+}
+
+/// Where the body of a request ends (RFC 9112, section 6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// After so many bytes, perhaps none.
+    Length(u64),
+    /// After the chunk of no bytes.
+    Chunked,
+}
+// ANCHOR_END: head
+
+// ANCHOR: parse
+impl Head {
+    /// Takes a head apart.
+    ///
+    /// # Errors
+    ///
+    /// Everything that RFC 9112 tells a server to refuse, and what this server
+    /// does not do, each with its status.
+    pub fn parse(head: &[u8]) -> Result<Head, Refused> {
+        let mut lines = head
+            .split(|byte| *byte == b'\n')
+            .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+            .skip_while(|line| line.is_empty());
+
+        let (method, target, version) = request_line(lines.next().unwrap_or_default())?;
+        let mut fields = Vec::new();
+        for line in lines.take_while(|line| !line.is_empty()) {
+            fields.push(field(line)?);
+            if fields.len() > FIELDS {
+                return Err(HEAD_TOO_LARGE);
+            }
+        }
+        check_host(version, &fields)?;
+        let framing = framing(version, &fields)?;
+        Ok(Head {
+            method,
+            target,
+            version,
+            fields,
+            framing,
+        })
+    }
+
+    /// Whether the client waits to be told that its body is wanted (RFC 9110,
+    /// section 10.1.1).
+    pub fn expects_continue(&self) -> bool {
+        let expects = self.field("Expect").unwrap_or_default();
+        self.version == "HTTP/1.1" && expects.eq_ignore_ascii_case(b"100-continue")
+    }
+
+    /// The first field of that name, in any case.
+    pub fn field(&self, name: &str) -> Option<&[u8]> {
+        values(&self.fields, name).into_iter().next()
+    }
+}
+
+/// The values of all fields of that name.
+fn values<'a>(fields: &'a [(String, Vec<u8>)], name: &str) -> Vec<&'a [u8]> {
+    let named = |(field, _): &&(String, _)| field.eq_ignore_ascii_case(name);
+    let fields = fields.iter().filter(named);
+    fields.map(|(_, value)| value.as_slice()).collect()
+}
+// ANCHOR_END: parse
+
+// ANCHOR: request_line
+/// Section 3: three words with one space between them.
+fn request_line(line: &[u8]) -> Result<(String, Vec<u8>, &'static str), Refused> {
+    let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
+    let [method, target, version] = words[..] else {
+        return Err(bad_request("the first line is not of three words"));
+    };
+    let method = token(method).ok_or(bad_request("the method is no word"))?;
+    let version = match version {
+        b"HTTP/1.0" => "HTTP/1.0",
+        // A later 1.x is read as 1.1 (RFC 9110, section 2.5).
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1'..=b'9'] => "HTTP/1.1",
+        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
+            return Err(VERSION_UNKNOWN)
+        }
+        _ => return Err(bad_request("the first line ends in no version")),
+    };
+
+    if target.len() > FIRST_LINE_SIZE {
+        return Err(TARGET_TOO_LONG);
+    }
+    // Above 0x7f is not of RFC 3986 and is sent all the same.
+    let allowed = |byte: &u8| *byte > b' ' && !b"#\x7f".contains(byte);
+    if !target.iter().all(allowed) {
+        return Err(bad_request("the target has a character that none may have"));
+    }
+    match target {
+        _ if method == "CONNECT" => Err(METHOD_UNKNOWN),
+        [b'/', ..] => Ok((method, target.to_vec(), version)),
+        b"*" if method == "OPTIONS" => Ok((method, target.to_vec(), version)),
+        _ if authority(target).is_some() => Ok((method, target.to_vec(), version)),
+        _ => Err(bad_request("the target is neither a path nor a URI")),
+    }
+}
+
+fn token(word: &[u8]) -> Option<String> {
+    is_token(word).then(|| String::from_utf8_lossy(word).into_owned())
+}
+
+/// Whether this may be the name of a method or a field (RFC 9110, section
+/// 5.6.2).
+pub(crate) fn is_token(word: &[u8]) -> bool {
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    !word.is_empty() && word.iter().all(allowed)
+}
+
+/// The host and the rest of a target that is a whole URI (section 3.2.2).
+fn authority(target: &[u8]) -> Option<(&[u8], &[u8])> {
+    let scheme = target.get(..7)?;
+    let rest = target.get(7..)?;
+    let end = rest.iter().position(|byte| b"/?".contains(byte));
+    let (host, rest) = rest.split_at(end.unwrap_or(rest.len()));
+    let holds = scheme.eq_ignore_ascii_case(b"http://") && !host.is_empty() && is_host(host);
+    holds.then_some((host, rest))
+}
+// ANCHOR_END: request_line
+
+// ANCHOR: field
+/// Section 5: a name, a colon, a value.
+fn field(line: &[u8]) -> Result<(String, Vec<u8>), Refused> {
+    if line.starts_with(b" ") || line.starts_with(b"\t") {
+        return Err(bad_request("a field is folded over two lines"));
+    }
+    let colon = line.iter().position(|byte| *byte == b':');
+    let colon = colon.ok_or(bad_request("a field has no colon"))?;
+    let name = token(&line[..colon]).ok_or(bad_request("the name of a field is no word"))?;
+
+    let value = line[colon + 1..].trim_ascii();
+    // Above 0x7f is what RFC 9110, section 5.5, calls obs-text.
+    let allowed = |byte: &u8| *byte == b'\t' || !byte.is_ascii_control();
+    if !value.iter().all(allowed) {
+        return Err(bad_request("a field has a control character in it"));
+    }
+    Ok((name, value.to_vec()))
+}
+
+/// Section 3.2: one `Host`, which only HTTP/1.0 may leave out.
+fn check_host(version: &str, fields: &[(String, Vec<u8>)]) -> Result<(), Refused> {
+    match values(fields, "Host")[..] {
+        [] if version == "HTTP/1.0" => Ok(()),
+        [] => Err(bad_request("the field Host is missing")),
+        [host] if is_host(host) => Ok(()),
+        [_] => Err(bad_request("the field Host names no host")),
+        _ => Err(bad_request("there is more than one Host")),
+    }
+}
+
+/// RFC 3986, section 3.2, without the user.
+fn is_host(host: &[u8]) -> bool {
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte);
+    host.iter().all(allowed)
+}
+// ANCHOR_END: field
+
+// ANCHOR: framing
+/// Section 6.3, for a request. Two answers to the question where it ends are
+/// how requests are smuggled, so there may be one.
+fn framing(version: &str, fields: &[(String, Vec<u8>)]) -> Result<Framing, Refused> {
+    let codings = values(fields, "Transfer-Encoding");
+    let lengths = values(fields, "Content-Length");
+    match (&codings[..], &lengths[..]) {
+        ([], []) => Ok(Framing::Length(0)),
+        ([], [length]) => Ok(Framing::Length(content_length(length)?)),
+        ([], _) => Err(bad_request("there are two lengths")),
+        (_, [_, ..]) => Err(bad_request("there is a length and a transfer coding")),
+        (_, []) if version == "HTTP/1.0" => Err(bad_request("HTTP/1.0 has no transfer codings")),
+        ([coding], []) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
+        _ => Err(CODING_UNKNOWN),
+    }
+}
+
+/// Digits and nothing else: not `+5`, not `0x5`, not `5, 5`.
+fn content_length(value: &[u8]) -> Result<u64, Refused> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return Err(bad_request("the length is no number"));
+    }
+    let length = String::from_utf8_lossy(value).parse();
+    match length {
+        Ok(length) if length <= BODY_SIZE => Ok(length),
+        _ => Err(TOO_LARGE), // also when it does not fit into 64 bits
+    }
+}
+// ANCHOR_END: framing
+
+// ANCHOR: to_environ
+impl Head {
+    /// The environ of this request. What the head does not say is left to the
+    /// server: `SERVER_NAME`, `SERVER_PORT`, `REMOTE_ADDR`, the flags.
+    pub fn environ(&self, input: Input) -> Environ {
+        let mut environ = Environ::new(input);
+        for (name, value) in &self.fields {
+            if let Some(name) = variable(name) {
+                join(&mut environ, name, value);
+            }
+        }
+
+        let mut target = &self.target[..];
+        if let Some((host, rest)) = authority(target) {
+            environ.set("HTTP_HOST", host); // section 3.2.2: Host does not count
+            target = rest;
+        }
+        let question = target.iter().position(|byte| *byte == b'?');
+        let (path, query) = target.split_at(question.unwrap_or(target.len()));
+        let path: &[u8] = match path {
+            b"*" => b"", // OPTIONS * asks about the server and no path
+            b"" => b"/",
+            path => path,
+        };
+        environ.set("REQUEST_METHOD", self.method.as_str());
+        environ.set("SCRIPT_NAME", "");
+        environ.set("PATH_INFO", percent_decode(path).collect::<Vec<u8>>());
+        environ.set("QUERY_STRING", query.strip_prefix(b"?").unwrap_or_default());
+        environ.set("SERVER_PROTOCOL", self.version);
+        environ
+    }
+}
+
+/// The variable for a field, if it may have one.
+fn variable(name: &str) -> Option<String> {
+    // `X_User` would be taken for `X-User`, which a proxy may have vouched for.
+    if name.contains('_') {
+        return None;
+    }
+    let name = name.to_ascii_uppercase().replace('-', "_");
+    match name.as_str() {
+        "CONTENT_TYPE" | "CONTENT_LENGTH" => Some(name),
+        "TRANSFER_ENCODING" => None, // it has been decoded (section 7.1.3)
+        _ => Some(format!("HTTP_{name}")),
+    }
+}
+
+/// Repeated fields are one list (RFC 9110, section 5.3); cookies have a
+/// separator of their own (RFC 6265, section 4.2.1).
+fn join(environ: &mut Environ, name: String, value: &[u8]) {
+    let joined = match environ.get(&name) {
+        Some(before) if name == "HTTP_COOKIE" => [before, value].join(&b"; "[..]),
+        Some(before) => [before, value].join(&b", "[..]),
+        None => value.to_vec(),
+    };
+    environ.set(name, joined);
+}
+// ANCHOR_END: to_environ
+
+// ANCHOR: request_body
+/// The body of a request: what `connection` gives after the head, decoded, and
+/// not a byte of what comes behind it.
+pub struct RequestBody<R> {
+    connection: R,
+    chunked: bool,
+    /// Bytes to come, of the body or of this chunk.
+    remaining: u64,
+    /// Bytes of all chunks so far.
+    total: u64,
+    /// Why it cannot be read any more, if it cannot.
+    failed: Option<Refused>,
+    ended: Arc<AtomicBool>,
+}
+
+impl<R: BufRead> RequestBody<R> {
+    /// The body that begins where `connection` stands.
+    pub fn new(connection: R, framing: Framing) -> RequestBody<R> {
+        let (chunked, remaining) = match framing {
+            Framing::Length(length) => (false, length),
+            Framing::Chunked => (true, 0),
+        };
+        RequestBody {
+            connection,
+            chunked,
+            remaining,
+            total: 0,
+            failed: None,
+            ended: Arc::new(AtomicBool::new(framing == Framing::Length(0))),
+        }
+    }
+
+    /// Becomes true when the body has been read to its end, wherever the body
+    /// is by then.
+    pub fn ended(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.ended)
+    }
+}
+// ANCHOR_END: request_body
+
+// ANCHOR: fill_buf
+impl<R: BufRead> BufRead for RequestBody<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if let Some(refused) = self.failed {
+            return Err(refused.into());
+        }
+        if self.ended.load(Ordering::Relaxed) {
+            return Ok(&[]);
+        }
+        if self.chunked && self.remaining == 0 {
+            self.next_chunk().inspect_err(|error| {
+                let broken = bad_request("the body broke off");
+                self.failed = Some(Refused::of(error).copied().unwrap_or(broken));
+            })?;
+            if self.remaining == 0 {
+                return Ok(&[]); // that was the last one
+            }
+        }
+        let here = self.connection.fill_buf()?;
+        if here.is_empty() {
+            let refused = bad_request("the body breaks off");
+            self.failed = Some(refused);
+            return Err(refused.into());
+        }
+        let ours = usize::try_from(self.remaining).unwrap_or(usize::MAX);
+        Ok(&here[..ours.min(here.len())])
+    }
+
+    fn consume(&mut self, read: usize) {
+        self.connection.consume(read);
+        self.remaining -= read as u64;
+        if !self.chunked && self.remaining == 0 {
+            self.ended.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl<R: BufRead> Read for RequestBody<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let here = self.fill_buf()?;
+        let read = here.len().min(buffer.len());
+        buffer[..read].copy_from_slice(&here[..read]);
+        self.consume(read);
+        Ok(read)
+    }
+}
+// ANCHOR_END: fill_buf
+
+// ANCHOR: next_chunk
+impl<R: BufRead> RequestBody<R> {
+    /// Section 7.1: a size in hexadecimal digits, perhaps with extensions behind
+    /// a semicolon, CRLF, so many bytes, CRLF; a size of 0 ends the body.
+    fn next_chunk(&mut self) -> io::Result<()> {
+        if self.total > 0 {
+            self.line(2)?; // the end of the chunk before
+        }
+        let line = self.line(CHUNK_LINE_SIZE)?;
+        let end = line.iter().position(|byte| b"; \t".contains(byte));
+        let size = &line[..end.unwrap_or(line.len())];
+        self.remaining = chunk_size(size)?;
+        self.total = self.total.saturating_add(self.remaining);
+        if self.total > BODY_SIZE {
+            return Err(TOO_LARGE.into());
+        }
+        if self.remaining == 0 {
+            let mut trailers = 0;
+            while let field @ 1.. = self.line(HEAD_SIZE as u64)?.len() {
+                trailers += field;
+                if trailers > HEAD_SIZE {
+                    return Err(HEAD_TOO_LARGE.into());
+                }
+            }
+            self.ended.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// A line of at most `size` bytes, without the CRLF that must end it: here
+    /// a bare line feed is an error, because others do not take it for an end.
+    fn line(&mut self, size: u64) -> io::Result<Vec<u8>> {
+        let mut line = Vec::new();
+        let mut limited = self.connection.by_ref().take(size);
+        limited.read_until(b'\n', &mut line)?;
+        match line.strip_suffix(b"\r\n") {
+            Some(text) if !text.contains(&b'\r') => Ok(text.to_vec()),
+            _ => Err(bad_request("a chunk has no proper end").into()),
+        }
+    }
+}
+
+fn chunk_size(digits: &[u8]) -> Result<u64, Refused> {
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return Err(bad_request("the size of a chunk is no number"));
+    }
+    u64::from_str_radix(&String::from_utf8_lossy(digits), 16).map_err(|_| TOO_LARGE)
+}
+// ANCHOR_END: next_chunk
