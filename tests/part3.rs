@@ -151,6 +151,8 @@ fn every_server_serves_after_a_client_that_resets() {
             server.connect().reset();
             drop(server.connect());
         }
+        // Some have a limit on their children.
+        server.wait_until_idle();
         let answer = server.connect().send(get("/")).read_until(END);
         assert_eq!(answer, ANSWER, "{program}");
         assert!(server.is_running(), "{program}");
@@ -677,8 +679,10 @@ fn client3_honours_both_flags() {
     let processes = processes::children(client.0.id());
     assert_eq!(processes.len(), 3, "{processes:?}");
     if processes::lists_descriptors() {
+        // It has closed its copy of their end of the pipe, and reads the other.
+        wait_for_state(client.0.id(), 'S');
         for process in processes {
-            // Those that it inherited without the pipe's other end, and its four.
+            // One end of the pipe each, and the four.
             let inherited = processes::descriptors(client.0.id()).unwrap();
             assert_eq!(processes::descriptors(process.pid), Some(inherited + 4));
         }

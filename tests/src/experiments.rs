@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 /// How long all must sleep until they are taken to be waiting for somebody else.
 /// What wakes a process makes it `R` at once, however busy the machine is.
-const ASLEEP: Duration = Duration::from_millis(150);
+const ASLEEP: Duration = Duration::from_millis(100);
 
 /// The end of the answer that the servers of the series give.
 pub const END: &str = "Hello, World!\n";
