@@ -1,4 +1,3 @@
-// ANCHOR: about
 //! webserver3a: webserver1 with a queue of five.
 //!
 //!     cargo run --bin webserver3a [ADDRESS]
@@ -7,9 +6,7 @@
 //! says nothing, bring more, and look at the queue they stand in:
 //! `ss -ltn 'sport = :8888'` counts them in Recv-Q and shows its length in Send-Q.
 //! Ctrl-C ends it.
-// ANCHOR_END: about
 
-// ANCHOR: head
 use nix::errno::Errno;
 use nix::sys::socket::{self, listen, Backlog};
 use std::env;
@@ -22,7 +19,6 @@ const ADDRESS: &str = "127.0.0.1:8888";
 const BACKLOG: i32 = 5; // connections that may wait for accept
 const REQUEST_SIZE: usize = 1024; // bytes: all that is ever read of a request
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\n\nHello, World!\n";
-// ANCHOR_END: head
 
 fn main() -> ExitCode {
     let address = env::args_os().nth(1).unwrap_or_else(|| ADDRESS.into());
@@ -35,7 +31,6 @@ fn main() -> ExitCode {
     }
 }
 
-// ANCHOR: listen
 fn serve_forever(address: &str) -> io::Result<()> {
     let listener = TcpListener::bind(address).map_err(|error| {
         let hint = "another address can be the first argument";
@@ -44,14 +39,12 @@ fn serve_forever(address: &str) -> io::Result<()> {
     // The library has asked for a queue of 128. The call that comes last counts.
     let backlog = Backlog::new(BACKLOG).and_then(|backlog| listen(&listener, backlog));
     backlog.map_err(|errno| failed("listen", errno))?;
-    // ANCHOR_END: listen
 
     let address = listener.local_addr()?;
     let mut terminal = io::stdout();
     writeln!(terminal, "Serving HTTP on http://{address}/ ...")?;
     terminal.flush()?;
 
-    // ANCHOR: loop
     loop {
         let connection = match accept(&listener) {
             Ok(connection) => connection,
@@ -64,18 +57,14 @@ fn serve_forever(address: &str) -> io::Result<()> {
         }
     }
 }
-// ANCHOR_END: loop
 
-// ANCHOR: accept
 /// The kernel's accept, once. The library's would call it again after a signal.
 fn accept(listener: &TcpListener) -> Result<TcpStream, Errno> {
     let connection = socket::accept(listener.as_raw_fd())?;
     // SAFETY: the kernel has opened this descriptor for us, and nothing else owns it.
     Ok(unsafe { TcpStream::from_raw_fd(connection) })
 }
-// ANCHOR_END: accept
 
-// ANCHOR: handle_request
 fn handle_request(mut connection: TcpStream) -> io::Result<()> {
     let mut request = [0; REQUEST_SIZE];
     let received = connection.read(&mut request)?;
@@ -86,10 +75,7 @@ fn handle_request(mut connection: TcpStream) -> io::Result<()> {
 
     connection.write_all(RESPONSE)
 }
-// ANCHOR_END: handle_request
 
-// ANCHOR: failed
 fn failed(call: &str, errno: Errno) -> io::Error {
     io::Error::other(format!("{call}: {errno}"))
 }
-// ANCHOR_END: failed

@@ -1,4 +1,3 @@
-// ANCHOR: about
 //! webserver3b: webserver3a that takes a nap after each answer.
 //!
 //!     cargo run --bin webserver3b [ADDRESS]
@@ -6,9 +5,7 @@
 //! Visit it with curl from two terminals. The first is answered, and waits a minute
 //! for the end of the answer; the second hears nothing for as long. Meanwhile
 //! `ss -ltn 'sport = :8888'` counts it in Recv-Q. Ctrl-C ends it.
-// ANCHOR_END: about
 
-// ANCHOR: head
 use nix::errno::Errno;
 use nix::sys::socket::{self, listen, Backlog};
 use std::env;
@@ -24,7 +21,6 @@ const BACKLOG: i32 = 5; // connections that may wait for accept
 const REQUEST_SIZE: usize = 1024; // bytes: all that is ever read of a request
 const NAP: Duration = Duration::from_secs(60); // before the connection is closed
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\n\nHello, World!\n";
-// ANCHOR_END: head
 
 fn main() -> ExitCode {
     let address = env::args_os().nth(1).unwrap_or_else(|| ADDRESS.into());
@@ -37,7 +33,6 @@ fn main() -> ExitCode {
     }
 }
 
-// ANCHOR: listen
 fn serve_forever(address: &str) -> io::Result<()> {
     let listener = TcpListener::bind(address).map_err(|error| {
         let hint = "another address can be the first argument";
@@ -46,14 +41,12 @@ fn serve_forever(address: &str) -> io::Result<()> {
     // The library has asked for a queue of 128. The call that comes last counts.
     let backlog = Backlog::new(BACKLOG).and_then(|backlog| listen(&listener, backlog));
     backlog.map_err(|errno| failed("listen", errno))?;
-    // ANCHOR_END: listen
 
     let address = listener.local_addr()?;
     let mut terminal = io::stdout();
     writeln!(terminal, "Serving HTTP on http://{address}/ ...")?;
     terminal.flush()?;
 
-    // ANCHOR: loop
     loop {
         let connection = match accept(&listener) {
             Ok(connection) => connection,
@@ -66,18 +59,14 @@ fn serve_forever(address: &str) -> io::Result<()> {
         }
     }
 }
-// ANCHOR_END: loop
 
-// ANCHOR: accept
 /// The kernel's accept, once. The library's would call it again after a signal.
 fn accept(listener: &TcpListener) -> Result<TcpStream, Errno> {
     let connection = socket::accept(listener.as_raw_fd())?;
     // SAFETY: the kernel has opened this descriptor for us, and nothing else owns it.
     Ok(unsafe { TcpStream::from_raw_fd(connection) })
 }
-// ANCHOR_END: accept
 
-// ANCHOR: handle_request
 fn handle_request(mut connection: TcpStream) -> io::Result<()> {
     let mut request = [0; REQUEST_SIZE];
     let received = connection.read(&mut request)?;
@@ -90,10 +79,7 @@ fn handle_request(mut connection: TcpStream) -> io::Result<()> {
     thread::sleep(NAP);
     Ok(())
 }
-// ANCHOR_END: handle_request
 
-// ANCHOR: failed
 fn failed(call: &str, errno: Errno) -> io::Error {
     io::Error::other(format!("{call}: {errno}"))
 }
-// ANCHOR_END: failed
