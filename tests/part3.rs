@@ -1,6 +1,7 @@
 //! What Part 3 says of its servers, one test for each claim. How a failure is made
 //! certain stands in `tests::experiments`.
 
+use book::course::Program;
 use nix::fcntl::{fcntl, FcntlArg, OFlag};
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
@@ -17,7 +18,7 @@ use tests::experiments::{
     silent_clients, END,
 };
 use tests::processes::{self, Process};
-use tests::programs::{course, executable, folder};
+use tests::programs::{build_alone, course, executable, folder};
 use tests::server::{end_with_parent, run_to_end, wait_for_state, Server, Setup};
 use tests::terminal::Terminal;
 use tests::{left_out, make_room_for_descriptors, wait_for, SILENCE};
@@ -355,13 +356,32 @@ fn a_zombie_cannot_be_killed() {
     }
 }
 
+/// A stopped child keeps the server in its handler, so that it outlives the end of
+/// another, whose zombie can be looked for.
 #[test]
-fn three_e_reaps_and_ends_by_eintr() {
+fn three_e_reaps() {
+    let mut server = Server::start("webserver3e");
+    let mut clients = silent_clients(&server, 2);
+    let children = server.wait_until_idle();
+    // The first to connect has the first child.
+    let first = Pid::from_raw(children.iter().map(|child| child.pid).min().unwrap() as i32);
+    kill(first, Signal::SIGSTOP).unwrap();
+    wait_for_state(first.as_raw() as u32, 'T');
+    server.wait_until_idle();
+    assert_eq!(clients[1].ask(&get("/")).0, ANSWER);
+    assert_eq!(server.wait_for_children(1)[0].state, 'T');
+    assert!(server.is_running());
+    kill(first, Signal::SIGCONT).unwrap();
+    assert_eq!(clients[0].ask(&get("/")).0, ANSWER);
+    assert_eq!(server.wait_for_end().0, Some(1));
+}
+
+#[test]
+fn three_e_ends_by_eintr() {
     let mut server = Server::start("webserver3e");
     child_that_ends_during_accept(&server);
     let error = "accept: EINTR: Interrupted system call\n".to_string();
     assert_eq!(server.wait_for_end(), (Some(1), error));
-    assert_eq!(server.children(), []);
 }
 
 #[test]
@@ -537,6 +557,39 @@ fn a_crowd_of_silent_clients_ends_3g_with_a_clear_line() {
 }
 
 // -------------------------------------------------- handlers, and none
+
+/// Calls the handler of each program, with no child there, so that its last call
+/// fails: what `errno` was before, it is after.
+#[test]
+fn handlers_leave_errno_alone() {
+    let is_handler = |program: &Program| program.source().contains("extern \"C\" fn reap(");
+    let programs: Vec<Program> = course().programs.into_iter().filter(is_handler).collect();
+    assert!(programs.len() >= 3, "{} have a handler", programs.len());
+    let main = "fn main() -> ExitCode {";
+    let other_main = "fn main() -> ExitCode {\n\
+                      nix::errno::Errno::set_raw(77);\n\
+                      reap(nix::libc::SIGCHLD);\n\
+                      ExitCode::from(nix::errno::Errno::last_raw() as u8)\n\
+                      }\n";
+    let texts: Vec<(String, String)> = programs
+        .iter()
+        .map(|program| {
+            let source = program.source();
+            assert!(source.contains(main), "{}", program.name);
+            let server = source.replace(main, "#[allow(dead_code)]\nfn server() -> ExitCode {");
+            (program.name.clone(), format!("{server}\n{other_main}"))
+        })
+        .collect();
+    let lines = programs
+        .iter()
+        .flat_map(|program| program.dependencies.clone());
+    let built = build_alone("handlers", &texts, &lines.collect());
+    let folder = built.unwrap_or_else(|error| panic!("{error}"));
+    for program in programs {
+        let (code, _, errors) = run_to_end(&mut Command::new(folder.join(&program.name)));
+        assert_eq!(code, Some(77), "{}: {errors}", program.name);
+    }
+}
 
 /// The server's output is a pipe that nobody reads, and it is full. So the server
 /// is within `println!` when a child of it ends, and its handler prints too.
