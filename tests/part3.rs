@@ -21,7 +21,7 @@ use tests::processes::{self, Process};
 use tests::programs::{build_alone, course, executable, folder};
 use tests::server::{end_with_parent, run_to_end, wait_for_state, Server, Setup};
 use tests::terminal::Terminal;
-use tests::{left_out, make_room_for_descriptors, wait_for, SILENCE};
+use tests::{left_out, make_room_for_descriptors, wait_for, LIMIT, SILENCE};
 
 const ANSWER: &str = "HTTP/1.1 200 OK\n\nHello, World!\n";
 
@@ -605,13 +605,12 @@ fn a_handler_that_prints_aborts() {
     let pid = server.0.id();
 
     let (mut reader, mut writer) = (File::from(reader), File::from(writer));
-    let mut line = Vec::new();
-    while line.last() != Some(&b'\n') {
-        let mut byte = [0];
-        reader.read_exact(&mut byte).unwrap();
-        line.push(byte[0]);
-    }
-    let line = String::from_utf8(line).unwrap();
+    fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    let line = wait_for("the first line", || {
+        let mut line = [0; 1024];
+        let read = reader.read(&mut line).ok()?;
+        Some(String::from_utf8_lossy(&line[..read]).into_owned())
+    });
     let address = line.trim_end().strip_prefix("Serving HTTP on http://");
     let address = address.and_then(|rest| rest.strip_suffix("/ ..."));
     let address: SocketAddr = address.and_then(|address| address.parse().ok()).unwrap();
@@ -627,8 +626,9 @@ fn a_handler_that_prints_aborts() {
     // The child has nobody to answer, and nothing to print there.
     client.reset();
     let status = wait_for("the end of the server", || server.0.try_wait().unwrap());
-    let mut errors = String::new();
     let stderr = server.0.stderr.take();
+    drop(server); // or a child could hold the pipe open
+    let mut errors = String::new();
     stderr.unwrap().read_to_string(&mut errors).unwrap();
     let signal = std::os::unix::process::ExitStatusExt::signal(&status);
     assert_eq!(signal, Some(Signal::SIGABRT as i32), "{errors}");
@@ -662,44 +662,20 @@ fn a_reaper_that_is_no_handler_may_print() {
 
 #[test]
 fn signal_hook_asks_for_restart_and_3g_does_not() {
-    if !cfg!(target_os = "linux") || !tests::has_tool("strace") {
+    if !tests::has_tool("strace") {
         return left_out("what signal-hook asks of the kernel", "strace");
     }
     for (program, restarts) in [("webserver3g", false), ("webserver3g_signal_hook", true)] {
-        let mut strace = Command::new("strace");
-        strace.args(["-e", "trace=rt_sigaction,accept,accept4"]);
-        // The first accept of the one and the first of the other; both come after
-        // the handler.
-        strace.args(["-e", "inject=accept,accept4:error=EINVAL"]);
-        let program_file = executable(program);
-        strace.arg(&program_file).arg("127.0.0.1:0");
-        let calls = match restarts {
-            // It polls before it accepts, so it needs a visitor.
-            true => visited(strace),
-            false => run_to_end(&mut strace).2,
-        };
-        let installed = calls.lines().find(|line| line.contains("SIGCHLD, {"));
-        let installed = installed.unwrap_or_else(|| panic!("{program}: {calls}"));
+        let setup = Setup::new(program).under(&["strace", "-e", "trace=rt_sigaction"]);
+        let server = setup.start().unwrap_or_else(|error| panic!("{error}"));
+        let installed = wait_for("the handler", || {
+            let errors = server.errors();
+            let mut lines = errors.lines();
+            let installs = lines.find(|line| line.contains("(SIGCHLD, {") && line.contains(" = "));
+            installs.map(str::to_string)
+        });
         assert_eq!(installed.contains("SA_RESTART"), restarts, "{installed}");
     }
-}
-
-/// The errors of a server that ends when it is visited.
-fn visited(mut command: Command) -> String {
-    end_with_parent(&mut command);
-    command.stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut server = Group(command.stderr(Stdio::piped()).spawn().unwrap());
-    let mut line = String::new();
-    let output = server.0.stdout.take().unwrap();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut line).unwrap();
-    let address = line.trim_end().strip_prefix("Serving HTTP on http://");
-    let address = address.and_then(|rest| rest.strip_suffix("/ ..."));
-    let address: SocketAddr = address.and_then(|address| address.parse().ok()).unwrap();
-    let _visitor = Client::connect(address);
-    let mut errors = String::new();
-    let stderr = server.0.stderr.take().unwrap();
-    { stderr }.read_to_string(&mut errors).unwrap();
-    errors
 }
 
 /// Its parent has ended and been reaped; somebody else has taken it.
@@ -736,7 +712,7 @@ fn client3_honours_both_flags() {
     command.stdout(Stdio::piped());
     end_with_parent(&mut command);
     let mut client = Group(command.spawn().unwrap());
-    let mut connections: Vec<TcpStream> = (0..12).map(|_| listener.accept().unwrap().0).collect();
+    let mut connections: Vec<TcpStream> = (0..12).map(|_| accept(&listener)).collect();
     let processes = processes::children(client.0.id());
     assert_eq!(processes.len(), 3, "{processes:?}");
     if processes::lists_descriptors() {
@@ -755,11 +731,21 @@ fn client3_honours_both_flags() {
     }
     drop(connections);
     let status = wait_for("its end", || client.0.try_wait().unwrap());
-    let mut output = String::new();
     let stdout = client.0.stdout.take();
+    drop(client); // or a child could hold the pipe open
+    let mut output = String::new();
     stdout.unwrap().read_to_string(&mut output).unwrap();
     let summary = "3 x 4 connections: 12 answered, 0 refused, 0 reset, 0 timed out\n";
     assert_eq!((status.code(), output.as_str()), (Some(0), summary));
+}
+
+/// A connection, if one comes in time, that is read and written in time.
+fn accept(listener: &TcpListener) -> TcpStream {
+    listener.set_nonblocking(true).unwrap();
+    let (connection, _) = wait_for("a connection", || listener.accept().ok());
+    connection.set_nonblocking(false).unwrap();
+    connection.set_read_timeout(Some(LIMIT)).unwrap();
+    connection
 }
 
 fn read_request(connection: &mut TcpStream) -> Vec<u8> {
@@ -777,8 +763,7 @@ fn client3_tells_what_became_of_each_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let server = thread::spawn(move || {
-        let mut connections: Vec<TcpStream> =
-            (0..10).map(|_| listener.accept().unwrap().0).collect();
+        let mut connections: Vec<TcpStream> = (0..10).map(|_| accept(&listener)).collect();
         for connection in &mut connections {
             read_request(connection);
         }
