@@ -1,6 +1,7 @@
 //! What Part 3 says of its servers, one test for each claim. How a failure is made
 //! certain stands in `tests::experiments`.
 
+use book::course::Program;
 use nix::fcntl::{fcntl, FcntlArg, OFlag};
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
@@ -14,13 +15,13 @@ use std::thread;
 use tests::client::{get, Client, End};
 use tests::experiments::{
     child_that_ends_during_accept, children_that_end_together, crowd, is_frozen_by_a_stopped_child,
-    silent_clients, END,
+    silent_client, silent_clients, END,
 };
 use tests::processes::{self, Process};
-use tests::programs::{course, executable, folder};
+use tests::programs::{build_alone, course, executable, folder};
 use tests::server::{end_with_parent, run_to_end, wait_for_state, Server, Setup};
 use tests::terminal::Terminal;
-use tests::{left_out, make_room_for_descriptors, wait_for, SILENCE};
+use tests::{left_out, make_room_for_descriptors, wait_for, LIMIT, SILENCE};
 
 const ANSWER: &str = "HTTP/1.1 200 OK\n\nHello, World!\n";
 
@@ -90,14 +91,18 @@ fn every_server_stops_when_told_and_so_do_its_children() {
             let mut server = Server::start(&program);
             let _silent = [server.connect(), server.connect()];
             server.wait_until_idle();
+            // The grandchildren of double_fork are in its group alone.
+            let pid = server.pid();
+            let mut ours = processes::all();
+            ours.retain(|process| process.group == pid || process.parent == pid);
             server.signal_group(signal);
             let (code, _) = server.wait_for_end();
             assert_eq!(code, None, "{program} ends by the signal");
-            wait_for(&format!("the end of the children of {program}"), || {
-                let mut left = processes::all();
-                left.retain(|process| process.group == server.pid() && process.state != 'Z');
-                left.is_empty().then_some(())
-            });
+            for process in ours {
+                wait_for(&format!("the end of {process:?} of {program}"), || {
+                    matches!(processes::state(process.pid), None | Some('Z')).then_some(())
+                });
+            }
         }
     }
 }
@@ -351,13 +356,32 @@ fn a_zombie_cannot_be_killed() {
     }
 }
 
+/// A stopped child keeps the server in its handler, so that it outlives the end of
+/// another, whose zombie can be looked for.
 #[test]
-fn three_e_reaps_and_ends_by_eintr() {
+fn three_e_reaps() {
+    let mut server = Server::start("webserver3e");
+    let (mut stopped, child) = silent_client(&server);
+    let (mut other, _) = silent_client(&server);
+    server.wait_until_idle();
+    let signal = |signal| kill(Pid::from_raw(child as i32), signal).unwrap();
+    signal(Signal::SIGSTOP);
+    wait_for_state(child, 'T');
+    server.wait_until_idle();
+    assert_eq!(other.ask(&get("/")).0, ANSWER);
+    assert_eq!(server.wait_for_children(1)[0].state, 'T');
+    assert!(server.is_running());
+    signal(Signal::SIGCONT);
+    assert_eq!(stopped.ask(&get("/")).0, ANSWER);
+    assert_eq!(server.wait_for_end().0, Some(1));
+}
+
+#[test]
+fn three_e_ends_by_eintr() {
     let mut server = Server::start("webserver3e");
     child_that_ends_during_accept(&server);
     let error = "accept: EINTR: Interrupted system call\n".to_string();
     assert_eq!(server.wait_for_end(), (Some(1), error));
-    assert_eq!(server.children(), []);
 }
 
 #[test]
@@ -417,6 +441,15 @@ fn child_that_ends_beside(server: &Server, zombies: usize) {
     server.wait_for_children(zombies + 1);
     let answer = client.send(get("/")).read_until(END);
     assert_eq!(answer, ANSWER);
+}
+
+/// What the exercise asks to be found.
+#[test]
+fn a_server_that_reaps_in_its_loop_keeps_zombies_until_the_next_client() {
+    let server = Server::start("reap_in_loop");
+    assert_eq!(children_that_end_together(&server, 8), 8);
+    child_that_ends_beside(&server, 0);
+    assert_eq!(server.lasting_zombies(), 1);
 }
 
 #[test]
@@ -525,6 +558,39 @@ fn a_crowd_of_silent_clients_ends_3g_with_a_clear_line() {
 
 // -------------------------------------------------- handlers, and none
 
+/// Calls the handler of each program, with no child there, so that its last call
+/// fails: what `errno` was before, it is after.
+#[test]
+fn handlers_leave_errno_alone() {
+    let is_handler = |program: &Program| program.source().contains("extern \"C\" fn reap(");
+    let programs: Vec<Program> = course().programs.into_iter().filter(is_handler).collect();
+    assert!(programs.len() >= 3, "{} have a handler", programs.len());
+    let main = "fn main() -> ExitCode {";
+    let other_main = "fn main() -> ExitCode {\n\
+                      nix::errno::Errno::set_raw(77);\n\
+                      reap(nix::libc::SIGCHLD);\n\
+                      ExitCode::from(nix::errno::Errno::last_raw() as u8)\n\
+                      }\n";
+    let texts: Vec<(String, String)> = programs
+        .iter()
+        .map(|program| {
+            let source = program.source();
+            assert!(source.contains(main), "{}", program.name);
+            let server = source.replace(main, "#[allow(dead_code)]\nfn server() -> ExitCode {");
+            (program.name.clone(), format!("{server}\n{other_main}"))
+        })
+        .collect();
+    let lines = programs
+        .iter()
+        .flat_map(|program| program.dependencies.clone());
+    let built = build_alone("handlers", &texts, &lines.collect());
+    let folder = built.unwrap_or_else(|error| panic!("{error}"));
+    for program in programs {
+        let (code, _, errors) = run_to_end(&mut Command::new(folder.join(&program.name)));
+        assert_eq!(code, Some(77), "{}: {errors}", program.name);
+    }
+}
+
 /// The server's output is a pipe that nobody reads, and it is full. So the server
 /// is within `println!` when a child of it ends, and its handler prints too.
 #[test]
@@ -539,13 +605,12 @@ fn a_handler_that_prints_aborts() {
     let pid = server.0.id();
 
     let (mut reader, mut writer) = (File::from(reader), File::from(writer));
-    let mut line = Vec::new();
-    while line.last() != Some(&b'\n') {
-        let mut byte = [0];
-        reader.read_exact(&mut byte).unwrap();
-        line.push(byte[0]);
-    }
-    let line = String::from_utf8(line).unwrap();
+    fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    let line = wait_for("the first line", || {
+        let mut line = [0; 1024];
+        let read = reader.read(&mut line).ok()?;
+        Some(String::from_utf8_lossy(&line[..read]).into_owned())
+    });
     let address = line.trim_end().strip_prefix("Serving HTTP on http://");
     let address = address.and_then(|rest| rest.strip_suffix("/ ..."));
     let address: SocketAddr = address.and_then(|address| address.parse().ok()).unwrap();
@@ -561,8 +626,9 @@ fn a_handler_that_prints_aborts() {
     // The child has nobody to answer, and nothing to print there.
     client.reset();
     let status = wait_for("the end of the server", || server.0.try_wait().unwrap());
-    let mut errors = String::new();
     let stderr = server.0.stderr.take();
+    drop(server); // or a child could hold the pipe open
+    let mut errors = String::new();
     stderr.unwrap().read_to_string(&mut errors).unwrap();
     let signal = std::os::unix::process::ExitStatusExt::signal(&status);
     assert_eq!(signal, Some(Signal::SIGABRT as i32), "{errors}");
@@ -584,61 +650,32 @@ impl Drop for Group {
 #[test]
 fn a_reaper_that_is_no_handler_may_print() {
     let server = Server::start("webserver3g_signal_hook");
-    let mut clients = silent_clients(&server, 2);
-    let children = server.wait_until_idle();
-    let [ends, is_killed] = [children[0].pid, children[1].pid];
-    let client = |pid: u32| {
-        // The first to connect has the first child.
-        usize::from(pid != children.iter().map(|child| child.pid).min().unwrap_or(0))
-    };
+    let (_silent, is_killed) = silent_client(&server);
+    let (mut client, ends) = silent_client(&server);
     let sent = kill(Pid::from_raw(is_killed as i32), Signal::SIGKILL);
     assert_eq!(sent, Ok(()));
     let line = format!("child pid {is_killed} was ended by SIGKILL\n");
     server.wait_for_output(&line);
-    clients[client(ends)].ask(&get("/"));
+    client.ask(&get("/"));
     server.wait_for_output(&format!("child pid {ends} exited with 0\n"));
 }
 
 #[test]
 fn signal_hook_asks_for_restart_and_3g_does_not() {
-    if !cfg!(target_os = "linux") || !tests::has_tool("strace") {
+    if !tests::has_tool("strace") {
         return left_out("what signal-hook asks of the kernel", "strace");
     }
     for (program, restarts) in [("webserver3g", false), ("webserver3g_signal_hook", true)] {
-        let mut strace = Command::new("strace");
-        strace.args(["-e", "trace=rt_sigaction,accept,accept4"]);
-        // The first accept of the one and the first of the other; both come after
-        // the handler.
-        strace.args(["-e", "inject=accept,accept4:error=EINVAL"]);
-        let program_file = executable(program);
-        strace.arg(&program_file).arg("127.0.0.1:0");
-        let calls = match restarts {
-            // It polls before it accepts, so it needs a visitor.
-            true => visited(strace),
-            false => run_to_end(&mut strace).2,
-        };
-        let installed = calls.lines().find(|line| line.contains("SIGCHLD, {"));
-        let installed = installed.unwrap_or_else(|| panic!("{program}: {calls}"));
-        assert_eq!(installed.contains("SA_RESTART|"), restarts, "{installed}");
+        let setup = Setup::new(program).under(&["strace", "-e", "trace=rt_sigaction"]);
+        let server = setup.start().unwrap_or_else(|error| panic!("{error}"));
+        let installed = wait_for("the handler", || {
+            let errors = server.errors();
+            let mut lines = errors.lines();
+            let installs = lines.find(|line| line.contains("(SIGCHLD, {") && line.contains(" = "));
+            installs.map(str::to_string)
+        });
+        assert_eq!(installed.contains("SA_RESTART"), restarts, "{installed}");
     }
-}
-
-/// The errors of a server that ends when it is visited.
-fn visited(mut command: Command) -> String {
-    end_with_parent(&mut command);
-    command.stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut server = Group(command.stderr(Stdio::piped()).spawn().unwrap());
-    let mut line = String::new();
-    let output = server.0.stdout.take().unwrap();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut line).unwrap();
-    let address = line.trim_end().strip_prefix("Serving HTTP on http://");
-    let address = address.and_then(|rest| rest.strip_suffix("/ ..."));
-    let address: SocketAddr = address.and_then(|address| address.parse().ok()).unwrap();
-    let _visitor = Client::connect(address);
-    let mut errors = String::new();
-    let stderr = server.0.stderr.take().unwrap();
-    { stderr }.read_to_string(&mut errors).unwrap();
-    errors
 }
 
 /// Its parent has ended and been reaped; somebody else has taken it.
@@ -675,7 +712,7 @@ fn client3_honours_both_flags() {
     command.stdout(Stdio::piped());
     end_with_parent(&mut command);
     let mut client = Group(command.spawn().unwrap());
-    let mut connections: Vec<TcpStream> = (0..12).map(|_| listener.accept().unwrap().0).collect();
+    let mut connections: Vec<TcpStream> = (0..12).map(|_| accept(&listener)).collect();
     let processes = processes::children(client.0.id());
     assert_eq!(processes.len(), 3, "{processes:?}");
     if processes::lists_descriptors() {
@@ -694,11 +731,21 @@ fn client3_honours_both_flags() {
     }
     drop(connections);
     let status = wait_for("its end", || client.0.try_wait().unwrap());
-    let mut output = String::new();
     let stdout = client.0.stdout.take();
+    drop(client); // or a child could hold the pipe open
+    let mut output = String::new();
     stdout.unwrap().read_to_string(&mut output).unwrap();
     let summary = "3 x 4 connections: 12 answered, 0 refused, 0 reset, 0 timed out\n";
     assert_eq!((status.code(), output.as_str()), (Some(0), summary));
+}
+
+/// A connection, if one comes in time, that is read and written in time.
+fn accept(listener: &TcpListener) -> TcpStream {
+    listener.set_nonblocking(true).unwrap();
+    let (connection, _) = wait_for("a connection", || listener.accept().ok());
+    connection.set_nonblocking(false).unwrap();
+    connection.set_read_timeout(Some(LIMIT)).unwrap();
+    connection
 }
 
 fn read_request(connection: &mut TcpStream) -> Vec<u8> {
@@ -716,8 +763,7 @@ fn client3_tells_what_became_of_each_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let server = thread::spawn(move || {
-        let mut connections: Vec<TcpStream> =
-            (0..10).map(|_| listener.accept().unwrap().0).collect();
+        let mut connections: Vec<TcpStream> = (0..10).map(|_| accept(&listener)).collect();
         for connection in &mut connections {
             read_request(connection);
         }

@@ -50,6 +50,15 @@ pub fn silent_clients(server: &Server, number: usize) -> Vec<Client> {
     clients
 }
 
+/// Connects a client who says nothing, and gives it and the number of its child.
+pub fn silent_client(server: &Server) -> (Client, u32) {
+    let before = server.children();
+    let client = server.connect();
+    let is_new = |child: &Process| !before.iter().any(|old| old.pid == child.pid);
+    let child = wait_for("a new child", || server.children().into_iter().find(is_new));
+    (client, child.pid)
+}
+
 /// Lets `number` children end while the server cannot look, and gives how many stay
 /// as zombies when it can.
 ///
@@ -81,8 +90,7 @@ pub fn child_that_ends_during_accept(server: &Server) {
 
 /// Whether a client has to wait while a child of somebody else is stopped.
 pub fn is_frozen_by_a_stopped_child(server: &Server) -> bool {
-    let mut held = server.connect();
-    let child = server.wait_for_children(1)[0].pid;
+    let (mut held, child) = silent_client(server);
     let signal = |signal| {
         let sent = kill(Pid::from_raw(child as i32), signal);
         sent.expect("the child waits for its client");

@@ -90,6 +90,16 @@ impl Setup {
         self
     }
 
+    /// Run by another program, which gets these arguments first: a tracer, say.
+    /// The number of the server's process is then that of the other.
+    pub fn under(mut self, words: &[&str]) -> Setup {
+        let program = self.command.get_program().to_owned();
+        let (tool, arguments) = words.split_first().expect("a program is named");
+        self.command = Command::new(tool);
+        self.command.args(arguments).arg(program);
+        self
+    }
+
     /// Runs it to its end with these arguments instead of an address: see
     /// [`run_to_end`].
     pub fn run(mut self, arguments: &[&str]) -> (Option<i32>, String, String) {

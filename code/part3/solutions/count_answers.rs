@@ -3,8 +3,8 @@
 //!     cargo run --bin count_answers [ADDRESS]
 //!
 //! Each child writes a byte into a pipe after its answer, and the parent, which holds
-//! the other end, counts the bytes when a child has ended. A client that leaves
-//! without an answer is not counted. Ctrl-C ends it.
+//! the other end, counts the bytes when a child has ended. A client that resets its
+//! connection gets no answer, and is not counted. Ctrl-C ends it.
 
 use nix::errno::Errno;
 use nix::fcntl::{fcntl, FcntlArg, OFlag};
