@@ -165,8 +165,8 @@ fn forks(run: &ForkCost) -> Vec<Bar> {
 fn forks_conditions(run: &ForkCost) -> String {
     let forks = run.sizes.first().map_or(0, |size| size.forks);
     format!(
-        "{forks} forks of each size, {} pages; {}, {}.",
-        run.pages, run.machine.cpu, run.machine.kernel
+        "{} rounds of {forks} forks of each size, {} pages; {}, {}.",
+        run.rounds, run.pages, run.machine.cpu, run.machine.kernel
     )
 }
 

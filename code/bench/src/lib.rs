@@ -19,9 +19,9 @@
 //! twice as much would have shown the same rate. With a load process for each
 //! core, something always waits for a turn, and what a server costs is seen. The
 //! rate still contains the client's cost, so the report has a second figure
-//! beside it: the *processor time of the server for an answer*, that of its
-//! children included, from `/proc`, with a resolution of a hundredth of a second
-//! in a round.
+//! beside it: the *processor time of the server for an answer*, that of the
+//! children it has waited for included, from `/proc`, with a resolution of a
+//! hundredth of a second in a round.
 //!
 //! A server's output goes to `/dev/null`: a program that prints its requests
 //! still makes the system call, and no terminal's speed is measured.

@@ -2,11 +2,15 @@
 
 use crate::record::Machine;
 use anyhow::{Context, Result};
-use procfs::{CpuInfo, Current, Meminfo};
+use procfs::{CpuInfo, Current, LoadAverage, Meminfo};
 use std::process::Command;
 use std::time::SystemTime;
 
-/// Describes this machine, now.
+/// The load average from which on a machine is called busy.
+const BUSY: f32 = 0.5;
+
+/// Describes this machine, now, and says on stderr when it is busy. To be called
+/// before the work begins, for that makes it busy too.
 ///
 /// # Errors
 ///
@@ -16,10 +20,18 @@ pub fn describe() -> Result<Machine> {
     let model = processors.model_name(0).unwrap_or("unknown");
     let memory = Meminfo::current().context("read /proc/meminfo")?;
     let release = procfs::sys::kernel::Version::current().context("read the kernel's version")?;
+    let load = LoadAverage::current().context("read /proc/loadavg")?;
+    if load.one > BUSY {
+        eprintln!(
+            "the machine is busy (load average {}): its other work will be in the figures",
+            load.one
+        );
+    }
     Ok(Machine {
         cpu: model.to_string(),
         cores: cores()?,
         memory_mib: memory.mem_total / (1024 * 1024),
+        load_before: load.one,
         kernel: format!(
             "Linux {}.{}.{}",
             release.major, release.minor, release.patch

@@ -24,7 +24,7 @@ mod linux {
     use bench::load::Load;
     use bench::processes::{end_together, Group};
     use bench::record::{
-        grouped, rounded, Comparison, Measured, Record, Round, Spread, Throughput, Tool,
+        grouped, rounded, Comparison, Machine, Measured, Record, Round, Spread, Throughput, Tool,
     };
     use bench::table::{self, Row};
     use bench::{answer, machine};
@@ -39,7 +39,7 @@ mod linux {
 
     /// Measures servers in turn, and says how they compare
     #[derive(Parser)]
-    #[command(name = "bench", version)]
+    #[command(name = "bench", version, args_override_self = true)]
     struct Options {
         /// The rows to measure, in this order; all of the table otherwise
         #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
@@ -94,6 +94,7 @@ mod linux {
             "the baseline {baseline} is left out; choose another with --baseline"
         );
 
+        let machine = machine::describe()?;
         for row in &rows {
             build(row, &root)?;
         }
@@ -102,7 +103,7 @@ mod linux {
             servers.push(Server::start(row, &root)?);
         }
         let rounds = measure(&servers, &options)?;
-        let run = report(&servers, rounds, &baseline, &options, &root)?;
+        let run = report(machine, &servers, rounds, &baseline, &options)?;
         drop(servers);
 
         print(&run);
@@ -317,12 +318,13 @@ mod linux {
     }
 
     fn report(
+        machine: Machine,
         servers: &[Server],
         rounds: Vec<Vec<Round>>,
         baseline: &str,
         options: &Options,
-        root: &Path,
     ) -> Result<Throughput> {
+        let root = bench::root();
         let mut tools = BTreeMap::new();
         let mut measured = Vec::new();
         for (server, rounds) in servers.iter().zip(rounds) {
@@ -330,12 +332,12 @@ mod linux {
             let load = load(row, options.seconds, options)?;
             let tool = Tool {
                 version: load.version()?,
-                command: load.command("{address}", &row.path).join(" "),
+                command: load.command("{address}", "{path}").join(" "),
                 processes: load.processes(),
             };
             tools.insert(load.tool().to_string(), tool);
             let version = row.version.as_ref().map(|line| {
-                let words = table::words(line, root, "")?;
+                let words = table::words(line, &root, "")?;
                 machine::first_line(&words[0], &words[1..])
             });
             let spread = |figure: fn(&Round) -> f64| {
@@ -379,7 +381,7 @@ mod linux {
             server.ratio = rounded(server.rate.median / to);
         }
         Ok(Throughput {
-            machine: machine::describe()?,
+            machine,
             seconds: options.seconds,
             warm_up_seconds: options.warm_up,
             connections: options.connections as usize,

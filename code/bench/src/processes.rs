@@ -22,15 +22,13 @@ fn groups() -> MutexGuard<'static, Vec<Pid>> {
     GROUPS.lock().expect("no holder of the lock panics")
 }
 
-/// Makes SIGINT, SIGTERM and SIGHUP end every group and then the bench, and the
-/// orphans of a group the bench's own children, so that it can reap them. To be
+/// Makes SIGINT, SIGTERM and SIGHUP end every group and then the bench. To be
 /// called once, before the first [`Group::spawn`].
 ///
 /// # Errors
 ///
-/// When the kernel refuses one of the two.
+/// When the signals cannot be caught.
 pub fn end_together() -> Result<()> {
-    prctl::set_child_subreaper(true).context("become the parent of orphans")?;
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("catch signals")?;
     thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
@@ -147,10 +145,14 @@ impl Drop for Group {
     }
 }
 
-/// Kills a group and reaps its members. Those whose parent has died come to the
-/// bench before that parent can be reaped, so none is missed.
+/// Kills a group and reaps its members: the leader, and those that its death
+/// leaves without a parent, for they come to the nearest subreaper. The bench is
+/// one only here; in a round, the orphans of a server that forks twice would pile
+/// up as zombies of the bench.
 fn end(group: Pid) {
+    let _ = prctl::set_child_subreaper(true);
     let _ = killpg(group, Signal::SIGKILL);
     let members = Pid::from_raw(-group.as_raw());
     while !matches!(waitpid(members, None), Err(Errno::ECHILD)) {}
+    let _ = prctl::set_child_subreaper(false);
 }

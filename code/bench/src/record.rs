@@ -25,6 +25,9 @@ pub struct Machine {
     pub cores: usize,
     /// MiB of memory.
     pub memory_mib: u64,
+    /// Processes that wanted to run in the minute before, on the average. More
+    /// than a few tenths were other work, and are in the figures.
+    pub load_before: f32,
     /// The kernel's name and release.
     pub kernel: String,
     /// UTC, as in RFC 3339.
@@ -59,7 +62,7 @@ pub struct Throughput {
 pub struct Tool {
     /// Its own words.
     pub version: String,
-    /// Its command line, with `{address}` for the server's.
+    /// Its command line, with `{address}` and `{path}` for the server's.
     pub command: String,
     /// How many of them ran at once.
     pub processes: usize,
@@ -123,6 +126,8 @@ pub struct ForkCost {
     pub machine: Machine,
     /// The size of the pages that were touched: `4 KiB` or `huge`.
     pub pages: String,
+    /// How often each size had its turn.
+    pub rounds: u64,
     /// From the smallest on.
     pub sizes: Vec<ForkSize>,
 }
@@ -134,9 +139,10 @@ pub struct ForkSize {
     pub megabytes: u64,
     /// What the process really held, in the same unit.
     pub resident_megabytes: u64,
-    /// How many forks were timed.
-    pub forks: usize,
-    /// Microseconds from fork until waitpid has returned.
+    /// How many forks were timed in each round.
+    pub forks: u64,
+    /// Microseconds from fork until waitpid has returned: the medians of the
+    /// rounds.
     pub microseconds: Spread,
 }
 

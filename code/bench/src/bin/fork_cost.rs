@@ -64,31 +64,33 @@ mod linux {
     pub fn run() -> Result<()> {
         let options = Options::parse();
         check_memory(&options)?;
-        let mut times = vec![Vec::new(); options.megabytes.len()];
+        let machine = machine::describe()?;
+        let mut medians = vec![Vec::new(); options.megabytes.len()];
         let mut resident = vec![0; options.megabytes.len()];
         for _ in 0..options.rounds {
             for (place, megabytes) in options.megabytes.iter().enumerate() {
                 let memory = Memory::touch(*megabytes, options.huge)?;
                 time_fork()?; // the first after the touching is not like the others
-                for _ in 0..options.forks {
-                    times[place].push(time_fork()?);
-                }
+                let times = (0..options.forks).map(|_| time_fork());
+                let times = times.collect::<Result<Vec<f64>>>()?;
+                medians[place].push(Spread::of(times).context("no forks")?.median);
                 resident[place] = resident_megabytes()?;
                 drop(memory);
             }
         }
 
         let mut sizes = Vec::new();
-        for ((megabytes, resident), times) in options.megabytes.iter().zip(resident).zip(times) {
+        for ((megabytes, resident), medians) in options.megabytes.iter().zip(resident).zip(medians)
+        {
             sizes.push(ForkSize {
                 megabytes: *megabytes,
                 resident_megabytes: resident,
-                forks: times.len(),
-                microseconds: Spread::of(times).context("no forks")?,
+                forks: options.forks,
+                microseconds: Spread::of(medians).context("no rounds")?,
             });
         }
         let pages = if options.huge { "huge" } else { "4 KiB" };
-        println!("pages: {pages}");
+        println!("pages: {pages}; medians of {} rounds", options.rounds);
         println!(
             "{:>10}  {:>12}  {:>9}  {:>17}",
             "touched MB", "resident MB", "median us", "min - max"
@@ -105,8 +107,9 @@ mod linux {
         }
         if let Some(file) = &options.json {
             let run = ForkCost {
-                machine: machine::describe()?,
+                machine,
                 pages: pages.to_string(),
+                rounds: options.rounds,
                 sizes,
             };
             Record::ForkCost(run).write(file)?;
