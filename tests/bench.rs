@@ -82,6 +82,23 @@ impl Place {
         self.row(name, server, &format!("body = {HELLO:?}"));
     }
 
+    /// A row for `webserver1` that has a child, which stays.
+    fn family(&mut self, name: &str) {
+        let script = self.folder.join("family.sh");
+        let server = executable("webserver1");
+        let text = format!(
+            "sh -c 'sleep 600; : {}' &\nexec '{}' \"$1\"\n",
+            self.mark,
+            server.display()
+        );
+        fs::write(script, text).unwrap();
+        self.rows(&format!(
+            "[[server]]\nname = {name:?}\nwhat = \"a family\"\npath = \"/{}\"\n\
+             body = {HELLO:?}\ncwd = {:?}\ncommand = \"sh family.sh {{address}}\"\n",
+            self.mark, self.folder
+        ));
+    }
+
     fn rows(&mut self, rows: &str) {
         self.table.push_str(rows);
     }
@@ -143,7 +160,7 @@ fn servers_are_measured_in_turn() {
     }
     let mut place = Place::new("turns");
     place.hello("first", "webserver1");
-    place.hello("second", "smallest_answer");
+    place.family("second");
     let compare = ["--compare=second/first", "--baseline=second"];
     let (code, output, errors) = place.run(&compare);
     assert_eq!(code, Some(0), "{errors}");
@@ -201,7 +218,7 @@ fn a_wrong_answer_is_an_error() {
         return;
     }
     let mut place = Place::new("wrong");
-    place.hello("right", "webserver1");
+    place.family("right");
     place.row("body", "webserver1", "body = \"Hello, Mars!\\n\"");
     place.row("status", "not_found", &format!("body = {HELLO:?}"));
     for (wrong, why) in [
@@ -275,7 +292,7 @@ fn connections_that_stay_are_measured_with_wrk() {
     assert!(server["version"].as_str().unwrap().starts_with("Python 3"));
 }
 
-/// Also when it cannot clean up.
+/// Also when it has no time to clean up.
 #[test]
 fn nothing_outlives_the_bench() {
     if lacks("ab", "what the bench starts ends with it") {
@@ -284,7 +301,11 @@ fn nothing_outlives_the_bench() {
     for (signal, code) in [(Signal::SIGINT, Some(130)), (Signal::SIGKILL, None)] {
         let mut place = Place::new(&format!("outlives-{}", signal as i32));
         place.hello("a", "webserver1");
-        place.hello("b", "smallest_answer");
+        match signal {
+            Signal::SIGINT => place.family("b"),
+            // A child of a server that is killed must see to itself.
+            _ => place.hello("b", "smallest_answer"),
+        }
         let mut bench = place.bench(&["--warm-up=60"]);
         end_with_parent(bench.stdout(Stdio::null()).stderr(Stdio::null()));
         let mut bench = bench.spawn().unwrap();
@@ -292,8 +313,9 @@ fn nothing_outlives_the_bench() {
             assert_eq!(bench.try_wait().unwrap(), None, "the bench has ended");
             let all = place.processes();
             let load = all.iter().any(|line| line.starts_with("ab "));
-            let servers = all.iter().filter(|line| line.contains(" 127.0.0.1:"));
-            (load && servers.count() >= 2).then_some(())
+            let others = all.iter().filter(|line| !line.starts_with("ab "));
+            // The bench, and a process of each server at least.
+            (load && others.count() >= 3).then_some(())
         });
         kill(Pid::from_raw(bench.id() as i32), signal).unwrap();
         assert_eq!(bench.wait().unwrap().code(), code);

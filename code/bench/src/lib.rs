@@ -54,7 +54,7 @@
 //! Nothing. Each server and each load process leads a process group; the group
 //! is killed when it is no longer needed, after an error, and on Ctrl-C, and its
 //! orphans are reaped here. Should the bench itself be killed, the kernel kills
-//! what it started.
+//! the leaders; their children must notice by themselves.
 
 #![deny(missing_docs)]
 
