@@ -59,12 +59,18 @@ impl Place {
         }
     }
 
-    /// A row for a program of the course, with what else it shall say.
-    fn row(&mut self, name: &str, server: &str, more: &str) {
+    /// A program of the course, as a file of this place.
+    fn copy(&self, server: &str) -> PathBuf {
         let copy = self.folder.join(server);
         if !copy.exists() {
             fs::copy(executable(server), &copy).unwrap();
         }
+        copy
+    }
+
+    /// A row for a program of the course, with what else it shall say.
+    fn row(&mut self, name: &str, server: &str, more: &str) {
+        let copy = self.copy(server);
         // The repository's own path may hold blanks.
         let copy = match copy.strip_prefix(book::root()) {
             Ok(inside) => inside.to_path_buf(),
@@ -82,16 +88,12 @@ impl Place {
         self.row(name, server, &format!("body = {HELLO:?}"));
     }
 
-    /// A row for `webserver1` that has a child, which stays.
+    /// A row for `webserver1` with a child that stays: another `webserver1`.
     fn family(&mut self, name: &str) {
-        let script = self.folder.join("family.sh");
-        let server = executable("webserver1");
-        let text = format!(
-            "sh -c 'sleep 600; : {}' &\nexec '{}' \"$1\"\n",
-            self.mark,
-            server.display()
-        );
-        fs::write(script, text).unwrap();
+        let server = self.copy("webserver1");
+        let server = server.display();
+        let text = format!("'{server}' 127.0.0.1:0 &\nexec '{server}' \"$1\"\n");
+        fs::write(self.folder.join("family.sh"), text).unwrap();
         self.rows(&format!(
             "[[server]]\nname = {name:?}\nwhat = \"a family\"\npath = \"/{}\"\n\
              body = {HELLO:?}\ncwd = {:?}\ncommand = \"sh family.sh {{address}}\"\n",
@@ -130,16 +132,29 @@ impl Place {
 
     /// The command lines of what runs in this place.
     fn processes(&self) -> Vec<String> {
+        self.numbered().into_values().collect()
+    }
+
+    /// The same by the numbers of the processes.
+    fn numbered(&self) -> BTreeMap<i32, String> {
         let lines = fs::read_dir("/proc").unwrap().filter_map(|entry| {
-            let line = fs::read(entry.ok()?.path().join("cmdline")).ok()?;
-            Some(String::from_utf8_lossy(&line).replace('\0', " "))
+            let folder = entry.ok()?.path();
+            let number = folder.file_name()?.to_str()?.parse().ok()?;
+            let line = fs::read(folder.join("cmdline")).ok()?;
+            Some((number, String::from_utf8_lossy(&line).replace('\0', " ")))
         });
-        lines.filter(|line| line.contains(&self.mark)).collect()
+        lines
+            .filter(|(_, line)| line.contains(&self.mark))
+            .collect()
     }
 }
 
+/// What a failed test found left behind does not stay.
 impl Drop for Place {
     fn drop(&mut self) {
+        for number in self.numbered().into_keys() {
+            let _ = kill(Pid::from_raw(number), Signal::SIGKILL);
+        }
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -318,7 +333,8 @@ fn nothing_outlives_the_bench() {
             (load && others.count() >= 3).then_some(())
         });
         kill(Pid::from_raw(bench.id() as i32), signal).unwrap();
-        assert_eq!(bench.wait().unwrap().code(), code);
+        let end = wait_for("the end of the bench", || bench.try_wait().unwrap());
+        assert_eq!(end.code(), code);
         match signal {
             Signal::SIGINT => assert_eq!(place.processes(), Vec::<String>::new()),
             // The kernel does it, in its own time.

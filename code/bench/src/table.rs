@@ -37,7 +37,7 @@ pub struct Row {
     pub name: String,
     /// What it is, in a few words.
     pub what: String,
-    /// Starts it; see [`Row::words`].
+    /// Starts it; see [`words`].
     pub command: String,
     /// What is asked for.
     pub path: String,
