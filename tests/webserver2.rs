@@ -68,7 +68,7 @@ fn ask(server: &Server, request: impl AsRef<[u8]>) -> Answer {
 
 /// That the server has survived what came before, and how.
 fn serves(server: &mut Server) {
-    let answer = ask(server, get("/next"));
+    let answer = ask(server, get("/"));
     assert_eq!(answer.status, "200 OK");
     assert!(server.is_running());
     assert!(!server.errors().contains("panicked"), "{}", server.errors());
@@ -250,6 +250,7 @@ fn table() -> Vec<Request> {
             ..request("POST")
         },
         Request {
+            target: "/echo",
             body: megabyte,
             chunk: Some(1_000_000),
             ..request("PUT")

@@ -32,7 +32,10 @@ pub fn check(bytes: &[u8]) {
 
     let parsed = Head::parse(&head);
     let with_more = Head::parse(bytes);
-    assert_eq!(with_more, parsed, "what follows the head is taken for a part of it");
+    assert_eq!(
+        with_more, parsed,
+        "what follows the head is taken for a part of it"
+    );
     match parsed {
         Ok(parsed) => {
             check_head(&head, &parsed);
@@ -68,7 +71,10 @@ fn check_head(bytes: &[u8], head: &Head) {
     assert_eq!(theirs.path.map(str::as_bytes), Some(&head.target[..]));
     let version = theirs.version.map(|minor| format!("HTTP/1.{minor}"));
     assert_eq!(version.as_deref(), Some(head.version));
-    let ours = head.fields.iter().map(|(name, value)| (&name[..], &value[..]));
+    let ours = head
+        .fields
+        .iter()
+        .map(|(name, value)| (&name[..], &value[..]));
     let theirs = theirs.headers.iter().map(|field| (field.name, field.value));
     assert!(ours.eq(theirs), "{:?}", head.fields);
 }
@@ -101,7 +107,11 @@ fn read_body(framing: Framing, bytes: &[u8], piece: Option<usize>) -> BodyRead {
 fn check_body(framing: Framing, bytes: &[u8]) -> Result<Vec<u8>, Refused> {
     let (result, ended, size) = read_body(framing, bytes, None);
     let by_bytes = read_body(framing, bytes, Some(1));
-    assert_eq!(by_bytes, (result.clone(), ended, size), "byte by byte is not the same");
+    assert_eq!(
+        by_bytes,
+        (result.clone(), ended, size),
+        "byte by byte is not the same"
+    );
     assert_eq!(ended, result.is_ok());
 
     match (&result, framing) {
@@ -118,7 +128,11 @@ fn check_body(framing: Framing, bytes: &[u8]) -> Result<Vec<u8>, Refused> {
         for next in [&b""[..], b"GET / HTTP/1.1\r\n\r\n"] {
             let followed = [&bytes[..size], next].concat();
             let read = read_body(framing, &followed, None);
-            assert_eq!(read, (Ok(content.clone()), true, size), "what follows matters");
+            assert_eq!(
+                read,
+                (Ok(content.clone()), true, size),
+                "what follows matters"
+            );
         }
     }
     result
@@ -162,7 +176,11 @@ fn check_answer(head: &Head, rest: &[u8], body: Result<Vec<u8>, Refused>) {
     let output = Output::default();
     let app = gateway::validator(apps::echoapp::app);
     let outcome = respond(&app, environ, output.clone());
-    let output = output.0.lock().unwrap_or_else(|error| panic!("{error}")).clone();
+    let output = output
+        .0
+        .lock()
+        .unwrap_or_else(|error| panic!("{error}"))
+        .clone();
     let head_only = head.method == "HEAD";
     let (code, text) = whole_answer(&output, head_only);
     assert_eq!(outcome.head, output[..output.len() - text.len()]);
@@ -170,7 +188,10 @@ fn check_answer(head: &Head, rest: &[u8], body: Result<Vec<u8>, Refused>) {
     match (body, outcome.error) {
         (Ok(body), None) => {
             assert_eq!(code, 200);
-            assert!(head_only || text == [&echo[..], &body].concat(), "the echo is not true");
+            assert!(
+                head_only || text == [&echo[..], &body].concat(),
+                "the echo is not true"
+            );
         }
         (Err(refused), Some(error)) => {
             let told = Refused::of(&*error);
