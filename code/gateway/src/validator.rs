@@ -62,6 +62,10 @@ fn check_environ(environ: &Environ) -> Result<()> {
         from_root(&path),
         "PATH_INFO begins with a slash, or is empty",
     )?;
+    server_must(
+        !script.is_empty() || environ.get("PATH_INFO").is_some(),
+        "PATH_INFO is there where SCRIPT_NAME is empty",
+    )?;
 
     let length = environ.get("CONTENT_LENGTH").unwrap_or(b"0");
     let digits = length.iter().all(u8::is_ascii_digit);
@@ -89,8 +93,12 @@ struct Bounded {
 impl BufRead for Bounded {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         let here = self.input.fill_buf()?;
-        let beyond = self.length == Some(0) && !here.is_empty();
-        server_must(!beyond, "wsgi.input ends where CONTENT_LENGTH says")
+        let holds = match self.length {
+            Some(length) if here.is_empty() => length == 0,
+            Some(length) => here.len() as u64 <= length,
+            None => true,
+        };
+        server_must(holds, "wsgi.input ends where CONTENT_LENGTH says")
             .map_err(io::Error::other)?;
         Ok(here)
     }
