@@ -34,7 +34,7 @@ use tests::{has_tool, left_out};
 include!(concat!(env!("OUT_DIR"), "/replays.rs"));
 
 /// What may differ, and what stands for it; an empty line is dropped.
-const VARIES: [(&str, &str); 16] = [
+const VARIES: [(&str, &str); 18] = [
     // cargo's own progress, and curl's remarks, which change with its version
     (
         r"(?m)^ *(Blocking|Compiling|Finished|Running|Downloading|Downloaded|Updating|Locking) .*\n",
@@ -59,6 +59,8 @@ const VARIES: [(&str, &str); 16] = [
     ),
     (r"htons\([3-6]\d{4}\)", "htons(EPHEMERAL)"),
     (r"\bafter \d+ (ms|milliseconds)", "after TIME"),
+    (r"Date: \w{3}, .* GMT", "Date: DATE"),
+    (r"\b\d+m\d+\.\d+s\b", "TIME"),
     (r"\bpid \d+|\[pid +\d+\]|pid=\d+", "PID"),
     (r"[ \t]+", " "),
 ];
