@@ -4,6 +4,9 @@
 //! Each snippet goes into a file of its own, pushed down to the line at which
 //! it stands in its chapter, so that the name of its test tells the place:
 //! `part1_one_page_line_47`.
+//!
+//! What a chapter cuts out of a library is no program: it is compiled where it
+//! stands, with its library, which these tests are built with.
 
 use book::course::{Chapter, Course};
 use book::includes::{expand, unused_anchors};
@@ -50,7 +53,7 @@ fn generate() -> Result<(), Vec<Problem>> {
             }
             Err(problem) => problems.push(problem),
         }
-        match write_snippets(&root, &out, chapter, &name) {
+        match write_snippets(&course, &out, chapter, &name) {
             Ok((files, included)) => {
                 snippets.extend(files);
                 includes.extend(included);
@@ -58,9 +61,8 @@ fn generate() -> Result<(), Vec<Problem>> {
             Err(problem) => problems.push(problem),
         }
     }
-    let files: Vec<PathBuf> = course.programs.iter().map(|p| p.file.clone()).collect();
     if problems.is_empty() {
-        problems = unused_anchors(&root, &files, &includes);
+        problems = unused_anchors(&root, &course.files(), &includes);
     }
     if !problems.is_empty() {
         return Err(problems);
@@ -74,13 +76,13 @@ fn generate() -> Result<(), Vec<Problem>> {
 
 /// The Rust snippets of a chapter, each in a file of its own.
 fn write_snippets(
-    root: &Path,
+    course: &Course,
     out: &Path,
     chapter: &Chapter,
     name: &str,
 ) -> Result<(Vec<PathBuf>, Vec<book::includes::Include>), Problem> {
     // The whole chapter first: its mistakes bear the right line.
-    let includes = expand(root, chapter)?.includes;
+    let includes = expand(&course.root, chapter)?.includes;
     let mut files = Vec::new();
     for fence in fences(chapter)? {
         if fence.language() != "rust" {
@@ -90,7 +92,11 @@ fn write_snippets(
             file: chapter.file.clone(),
             text: fence.lines.join("\n"),
         };
-        let code = expand(root, &snippet)?.text;
+        let expanded = expand(&course.root, &snippet)?;
+        if is_of_a_library(course, &snippet.text, &expanded.includes) {
+            continue;
+        }
+        let code = expanded.text;
         let pushed_down = "\n".repeat(fence.line - 1);
         let text = format!("{pushed_down}````{}\n{code}\n````\n", fence.info);
         let file = out.join(format!("snippets/{}/{name}.md", fence.line));
@@ -104,6 +110,13 @@ fn write_snippets(
         files.push(file);
     }
     Ok((files, includes))
+}
+
+/// Whether a block is a region of a library and nothing else.
+fn is_of_a_library(course: &Course, text: &str, includes: &[book::includes::Include]) -> bool {
+    let alone = text.trim().starts_with("{{#include ") && text.trim().lines().count() == 1;
+    let mut includes = includes.iter();
+    alone && includes.any(|include| course.library_of(&include.file).is_some())
 }
 
 /// Writes a file that cargo watches, as if it had always been there: a newer

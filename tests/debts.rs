@@ -15,17 +15,17 @@ fn debt(test: &str, fails: impl Fn(&Server) -> bool) {
     let course = course();
     let debt = course.debts.iter().find(|debt| debt.test == test);
     let debt = debt.unwrap_or_else(|| panic!("code/book/course.toml has no debt `{test}`"));
-    let program = debt.shown.as_ref().unwrap_or(&debt.owes);
-    assert!(
-        fails(&Server::start(program)),
-        "{program} does not owe `{test}`"
-    );
-    if course.program(&debt.repays).is_some() {
-        let repays = &debt.repays;
-        assert!(
-            !fails(&Server::start(repays)),
-            "{repays} does not repay `{test}`"
-        );
+    let command = |name: &str| {
+        let usual = course.program(name)?.arguments.as_ref();
+        let arguments = usual.map(|usual| debt.with.as_ref().unwrap_or(usual));
+        Some(format!("{name} {}", arguments.map_or("", String::as_str)))
+    };
+    let owes = debt.shown.as_ref().unwrap_or(&debt.owes);
+    let owes = command(owes).expect("the table has been checked");
+    assert!(fails(&Server::start(&owes)), "{owes} does not owe `{test}`");
+    if let Some(repays) = command(&debt.repays) {
+        let repaid = !fails(&Server::start(&repays));
+        assert!(repaid, "{repays} does not repay `{test}`");
     }
 }
 
@@ -139,5 +139,38 @@ fn every_path_is_the_same_page() {
         strange
             .iter()
             .all(|request| server.connect().ask(request).0 == hello)
+    });
+}
+
+#[test]
+fn one_request_at_a_time() {
+    debt("one_request_at_a_time", |server| {
+        let silent = server.connect();
+        let mut other = server.connect();
+        other.send(get("/"));
+        let (waiting, end) = other.read_soon();
+        drop(silent);
+        let (served, _) = other.read_to_end();
+        waiting.is_empty() && end == End::Silent && !served.is_empty()
+    });
+}
+
+/// HTTP/1.1 has a way to say it, chunked coding; without it and without a
+/// length, only a reset would tell.
+#[test]
+fn half_an_answer_ends_like_a_whole_one() {
+    debt("half_an_answer_ends_like_a_whole_one", |server| {
+        let (answer, end) = server.connect().ask(&get("/"));
+        let framed = ["\r\nContent-Length: ", "\r\nTransfer-Encoding: "];
+        let framed = framed.iter().any(|field| answer.contains(field));
+        answer.ends_with("All is w") && end == End::Closed && !framed
+    });
+}
+
+#[test]
+fn every_answer_ends_its_connection() {
+    debt("every_answer_ends_its_connection", |server| {
+        let (answer, end) = server.connect().ask(&get("/"));
+        answer.contains("\r\nConnection: close\r\n") && end == End::Closed
     });
 }

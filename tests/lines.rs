@@ -1,8 +1,9 @@
 //! Every line of every program is in the book: in a snippet, as an added line
 //! of a diff, or unchanged since the step before. The folded listing of the
-//! facts box does not count.
+//! facts box does not count. Every line of every library is in a snippet, but
+//! for its documentation, its tests, and what it takes from other files.
 
-use book::course::{Course, Program};
+use book::course::{Course, Program, Source};
 use book::includes::{directives, expand, shown_lines};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -16,6 +17,10 @@ fn every_line_is_in_the_book() {
         .programs
         .iter()
         .flat_map(|program| text.leaves_out(&course, program))
+        .chain(course.libraries.iter().flat_map(|library| {
+            let files = library.files.iter();
+            files.flat_map(|source| text.leaves_out_of_library(source))
+        }))
         .collect();
     assert!(
         missing.is_empty(),
@@ -78,10 +83,26 @@ impl Text {
             .iter()
             .enumerate()
             .filter(|(index, (number, line))| {
-                let counts = !matches!(line.trim(), "" | "}");
-                counts && changed.contains(index) && !shown(index, number)
+                counts(line) && changed.contains(index) && !shown(index, number)
             })
             .map(|(_, (number, line))| format!("{}:{number}: {line}", program.file.display()))
             .collect()
     }
+
+    /// The same for a file of a library.
+    fn leaves_out_of_library(&self, source: &Source) -> Vec<String> {
+        let by_snippet = self.by_snippet.get(&source.file);
+        let shown = |number: &usize| by_snippet.is_some_and(|lines| lines.contains(number));
+        source
+            .lines
+            .iter()
+            .filter(|(number, line)| counts(line) && !shown(number))
+            .map(|(number, line)| format!("{}:{number}: {line}", source.file.display()))
+            .collect()
+    }
+}
+
+/// Whether a line is worth showing.
+fn counts(line: &str) -> bool {
+    !matches!(line.trim(), "" | "}")
 }

@@ -310,6 +310,9 @@ fn programs_can_be_copied() {
         write(&folder.join("Cargo.toml"), &manifest);
         let lock = fs::read_to_string(course.root.join("Cargo.lock")).unwrap();
         write(&folder.join("Cargo.lock"), &lock);
+        for library in program.folders(&course) {
+            copy(&course.root.join(&library), &copies);
+        }
         if let Err(error) = build(&folder, &copies.join("target")) {
             failed.push(format!(
                 "{} does not build when copied:\n{error}",
@@ -320,7 +323,17 @@ fn programs_can_be_copied() {
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
-/// Each part's folder builds outside of the workspace.
+/// Copies a folder into another; cargo goes by the times of its files.
+fn copy(folder: &Path, into: &Path) {
+    let into = into.join(folder.file_name().unwrap());
+    for file in files(folder) {
+        let text = fs::read_to_string(folder.join(&file)).unwrap();
+        write(&into.join(&file), &text);
+    }
+}
+
+/// Each part's folder builds outside of the workspace, with the libraries that
+/// it names beside it.
 #[test]
 fn parts_can_be_copied() {
     let copies = Path::new(env!("CARGO_TARGET_TMPDIR")).join("parts");
@@ -331,7 +344,9 @@ fn parts_can_be_copied() {
             continue;
         }
         let folder = copies.join(&name);
-        let _ = fs::remove_dir_all(&folder);
+        for library in course().libraries {
+            copy(&book::root().join(library.folder), &copies);
+        }
         for file in files(&code.join(&name)) {
             let mut text = fs::read_to_string(code.join(&name).join(&file)).unwrap();
             if file == Path::new("Cargo.toml") {

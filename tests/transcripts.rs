@@ -358,8 +358,11 @@ impl Ports {
     }
 }
 
+/// Whether a port comes after the name: `:8888`, but not the colon of
+/// `wsgiapp:app`.
 fn has_address(command: &str, name: &str) -> bool {
-    command.split(name).last().unwrap_or_default().contains(':')
+    let port = Regex::new(r":\d+\b").expect("a constant, used by every test");
+    port.is_match(command.split(name).last().unwrap_or_default())
 }
 
 fn replace_number(text: &str, from: &str, to: &str) -> String {

@@ -24,7 +24,8 @@ pub struct Server {
 type Collected = Arc<Mutex<Vec<u8>>>;
 
 impl Server {
-    /// Starts a program of the course, or a path to one, on a free port.
+    /// Starts a program of the course, or a path to one, on a free port. Words
+    /// after the name are arguments: `webserver2 wsgiapp:app`.
     ///
     /// # Panics
     ///
@@ -33,14 +34,17 @@ impl Server {
         Server::try_start(program, "127.0.0.1:0").unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// Starts a program of the course, or a path to one, on `address`.
+    /// Starts a program of the course, or a path to one, on `address`; see
+    /// [`Server::start`].
     ///
     /// # Errors
     ///
     /// A program that ends, or prints something else, before it serves.
     pub fn try_start(program: &str, address: &str) -> Result<Server, String> {
-        let mut command = Command::new(programs::executable(program));
-        command.arg(address);
+        let mut words = program.split_whitespace();
+        let name = words.next().unwrap_or_default();
+        let mut command = Command::new(programs::executable(name));
+        command.args(words).arg(address);
         command.stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         end_with_parent(&mut command);

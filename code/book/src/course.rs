@@ -21,6 +21,8 @@ pub struct Course {
     pub root: PathBuf,
     /// The programs, each after the step before it.
     pub programs: Vec<Program>,
+    /// The libraries that programs are built on.
+    pub libraries: Vec<Library>,
     /// The debts, in the order in which the text meets them.
     pub debts: Vec<Debt>,
 }
@@ -34,10 +36,36 @@ pub struct Program {
     pub file: PathBuf,
     /// The name of the step before it.
     pub before: Option<String>,
+    /// What it is started with, if it needs to be told something.
+    pub arguments: Option<String>,
     /// Its lines without anchor comments, each with its number in the file.
     pub lines: Vec<(usize, String)>,
     /// The lines of `[dependencies]` that it needs when it is copied out.
     pub dependencies: Vec<String>,
+}
+
+/// A library of the course, which chapters show line by line as well.
+#[derive(Clone, Debug)]
+pub struct Library {
+    /// The name of its package.
+    pub name: String,
+    /// The folder of its package, from the top of the repository.
+    pub folder: PathBuf,
+    /// Its files under `src/`, in the order of their paths.
+    pub files: Vec<Source>,
+    /// The lines of its `[dependencies]`.
+    pub dependencies: Vec<String>,
+}
+
+/// A file of a library.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The file, from the top of the repository.
+    pub file: PathBuf,
+    /// Its lines of code, each with its number in the file: neither anchor
+    /// comments, nor documentation, which has pages of its own, nor the names
+    /// that it takes from other files, nor tests.
+    pub lines: Vec<(usize, String)>,
 }
 
 /// Something that a program gets wrong, and the program that mends it.
@@ -50,6 +78,9 @@ pub struct Debt {
     pub owes: String,
     /// A program that differs from it only so that the failure shows better.
     pub shown: Option<String>,
+    /// What the programs that run an application are started with, if not with
+    /// their usual arguments.
+    pub with: Option<String>,
     /// What the reader sees, in Markdown.
     pub what: String,
     /// The program that mends it, which may be still to come.
@@ -83,6 +114,7 @@ pub struct Step {
 #[serde(deny_unknown_fields)]
 struct Table {
     program: Vec<Row>,
+    library: Vec<LibraryRow>,
     debt: Vec<Debt>,
 }
 
@@ -92,6 +124,14 @@ struct Row {
     name: String,
     file: PathBuf,
     before: Option<String>,
+    arguments: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LibraryRow {
+    name: String,
+    folder: PathBuf,
 }
 
 impl Course {
@@ -99,8 +139,8 @@ impl Course {
     ///
     /// # Errors
     ///
-    /// A table that cannot be read or parsed; a program whose file or package
-    /// is missing, that is named twice, or whose step before it does not stand
+    /// A table that cannot be read or parsed; a library whose folder is missing;
+    /// a program whose file or package is missing, that is named twice, or whose step before it does not stand
     /// above it; a debt that an unknown program owes.
     pub fn load(root: &Path) -> Result<Course, Problem> {
         let table: Table = toml::from_str(&read(root, Path::new(TABLE))?).map_err(|error| {
@@ -112,8 +152,12 @@ impl Course {
         let mut course = Course {
             root: root.to_path_buf(),
             programs: Vec::new(),
+            libraries: Vec::new(),
             debts: Vec::new(),
         };
+        for row in table.library {
+            course.libraries.push(Library::read(root, row)?);
+        }
         for row in table.program {
             if course.program(&row.name).is_some() {
                 let what = format!("the program `{}` is named twice", row.name);
@@ -147,6 +191,25 @@ impl Course {
         self.programs.iter().find(|program| program.name == name)
     }
 
+    /// The library of that name.
+    pub fn library(&self, name: &str) -> Option<&Library> {
+        self.libraries.iter().find(|library| library.name == name)
+    }
+
+    /// The library that `file` belongs to.
+    pub fn library_of(&self, file: &Path) -> Option<&Library> {
+        let mut libraries = self.libraries.iter();
+        libraries.find(|library| file.starts_with(library.folder.join("src")))
+    }
+
+    /// The files that chapters show line by line.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let programs = self.programs.iter().map(|program| &program.file);
+        let libraries = self.libraries.iter().flat_map(|library| &library.files);
+        let libraries = libraries.map(|source| &source.file);
+        programs.chain(libraries).cloned().collect()
+    }
+
     /// All chapters, in the order of their paths; `SUMMARY.md` is not one.
     ///
     /// # Errors
@@ -154,22 +217,12 @@ impl Course {
     /// A folder or a file that cannot be read.
     pub fn chapters(&self) -> Result<Vec<Chapter>, Problem> {
         let mut chapters = Vec::new();
-        let mut folders = vec![PathBuf::from(CHAPTERS)];
-        while let Some(folder) = folders.pop() {
-            let unreadable = |error| Problem::new(&folder, 0, format!("cannot list it: {error}"));
-            for entry in fs::read_dir(self.root.join(&folder)).map_err(unreadable)? {
-                let file = folder.join(entry.map_err(unreadable)?.file_name());
-                if self.root.join(&file).is_dir() {
-                    folders.push(file);
-                } else if file.extension().is_some_and(|extension| extension == "md")
-                    && !file.ends_with("SUMMARY.md")
-                {
-                    let text = read(&self.root, &file)?;
-                    chapters.push(Chapter { file, text });
-                }
+        for file in files(&self.root, Path::new(CHAPTERS), "md")? {
+            if !file.ends_with("SUMMARY.md") {
+                let text = read(&self.root, &file)?;
+                chapters.push(Chapter { file, text });
             }
         }
-        chapters.sort_by(|a, b| a.file.cmp(&b.file));
         Ok(chapters)
     }
 
@@ -202,14 +255,44 @@ impl Program {
             .filter(|(_, line)| !anchors::is_comment(line))
             .map(|(index, line)| (index + 1, line.to_string()))
             .collect();
-        let dependencies = dependencies(root, &row.file, &text)?;
+        let manifest = row.file.ancestors().skip(1);
+        let manifest = manifest
+            .map(|folder| folder.join("Cargo.toml"))
+            .find(|manifest| root.join(manifest).is_file())
+            .filter(|manifest| manifest != Path::new("Cargo.toml"))
+            .ok_or_else(|| Problem::new(&row.file, 0, "it stands in no package of its own"))?;
+        let mut dependencies = dependencies(root, &manifest)?;
+        dependencies.retain(|line| {
+            let name = line.split('=').next().unwrap_or_default();
+            let path = format!("{}::", name.trim().replace('-', "_"));
+            text.lines().any(|line| uses(line, &path))
+        });
         Ok(Program {
             name: row.name,
             file: row.file,
             before: row.before,
+            arguments: row.arguments,
             lines,
             dependencies,
         })
+    }
+
+    /// The folders of the course that it needs when it is copied out: those its
+    /// dependencies name, and those that they name in turn.
+    pub fn folders(&self, course: &Course) -> Vec<PathBuf> {
+        let mut folders = Vec::new();
+        let mut lines: Vec<String> = self.dependencies.clone();
+        while let Some(line) = lines.pop() {
+            let name = line.split('=').next().unwrap_or_default().trim();
+            if let Some(library) = course.library(name).filter(|_| line.contains("path =")) {
+                if !folders.contains(&library.folder) {
+                    folders.push(library.folder.clone());
+                    lines.extend(library.dependencies.iter().cloned());
+                }
+            }
+        }
+        folders.sort();
+        folders
     }
 
     /// The whole program without anchor comments, as the page lists it.
@@ -224,27 +307,65 @@ impl Program {
     }
 }
 
-/// The lines of the `[dependencies]` of the package around `file` that name a
-/// crate that `source` uses.
-fn dependencies(root: &Path, file: &Path, source: &str) -> Result<Vec<String>, Problem> {
-    let manifest = file
-        .ancestors()
-        .skip(1)
-        .map(|folder| folder.join("Cargo.toml"))
-        .find(|manifest| root.join(manifest).is_file())
-        .filter(|manifest| manifest != Path::new("Cargo.toml"))
-        .ok_or_else(|| Problem::new(file, 0, "it stands in no package of its own"))?;
-    let text = read(root, &manifest)?;
+impl Library {
+    fn read(root: &Path, row: LibraryRow) -> Result<Library, Problem> {
+        let mut sources = Vec::new();
+        for file in files(root, &row.folder.join("src"), "rs")? {
+            let text = read(root, &file)?;
+            let code = |line: &&str| !matches!(line.trim(), "#[cfg(test)]");
+            let lines = text
+                .lines()
+                .zip(1..)
+                .take_while(|(line, _)| code(line))
+                .filter(|(line, _)| {
+                    let line = line.trim_start();
+                    let left_out = ["///", "//!", "#![", "use ", "pub use ", "mod ", "pub mod "];
+                    let left_out = left_out.iter().any(|start| line.starts_with(start));
+                    !left_out && !anchors::is_comment(line)
+                })
+                .map(|(line, number)| (number, line.to_string()))
+                .collect();
+            sources.push(Source { file, lines });
+        }
+        let dependencies = dependencies(root, &row.folder.join("Cargo.toml"))?;
+        Ok(Library {
+            name: row.name,
+            folder: row.folder,
+            files: sources,
+            dependencies,
+        })
+    }
+}
+
+/// All files under `folder` with this extension, in the order of their paths.
+fn files(root: &Path, folder: &Path, extension: &str) -> Result<Vec<PathBuf>, Problem> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        let unreadable = |error| Problem::new(&folder, 0, format!("cannot list it: {error}"));
+        for entry in fs::read_dir(root.join(&folder)).map_err(unreadable)? {
+            let file = folder.join(entry.map_err(unreadable)?.file_name());
+            if root.join(&file).is_dir() {
+                folders.push(file);
+            } else if file.extension().is_some_and(|found| found == extension) {
+                files.push(file);
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The lines of `[dependencies]` in a manifest.
+fn dependencies(root: &Path, manifest: &Path) -> Result<Vec<String>, Problem> {
+    let text = read(root, manifest)?;
     let mut lines = Vec::new();
     let mut in_dependencies = false;
     for line in text.lines() {
         if line.starts_with('[') {
             in_dependencies = line.trim() == "[dependencies]";
-        } else if let (true, Some((name, _))) = (in_dependencies, line.split_once('=')) {
-            let path = format!("{}::", name.trim().replace('-', "_"));
-            if source.lines().any(|line| uses(line, &path)) {
-                lines.push(line.to_string());
-            }
+        } else if in_dependencies && line.contains('=') && !line.starts_with('#') {
+            lines.push(line.to_string());
         }
     }
     Ok(lines)
@@ -302,12 +423,14 @@ mod tests {
             name: String::new(),
             file: PathBuf::new(),
             before: None,
+            arguments: None,
             lines: lines.iter().map(|line| (0, line.to_string())).collect(),
             dependencies: Vec::new(),
         };
         let course = Course {
             root: PathBuf::new(),
             programs: Vec::new(),
+            libraries: Vec::new(),
             debts: Vec::new(),
         };
         let step = course.step(&program(&["a", "b", "c"]), &program(&["a", "x", "y", "c"]));

@@ -4,6 +4,7 @@
 //! | directive            | becomes                                             |
 //! | -------------------- | --------------------------------------------------- |
 //! | `{{#program NAME}}`  | the facts box, with the whole listing folded away   |
+//! | `{{#library NAME}}`  | the facts box of a library                          |
 //! | `{{#diff A B}}`      | the step from one program to another                |
 //! | `{{#debts NAME}}`    | what a program still owes                           |
 //! | `{{#ledger}}`        | all debts                                           |
@@ -13,7 +14,7 @@
 //! its file and function, and each `console` block is set as a transcript.
 //! Includes stay for mdBook, but are checked first: see [`crate::includes`].
 
-use crate::course::{Chapter, Course, Debt, Program};
+use crate::course::{Chapter, Course, Debt, Library, Program};
 use crate::includes::{directives, expand, unused_anchors, Directive, Include};
 use crate::transcript::{fences, Block, Fence};
 use crate::Problem;
@@ -63,8 +64,7 @@ impl mdbook_preprocessor::Preprocessor for Preprocessor {
         if let Some(problem) = first_problem {
             return Err(problem.into());
         }
-        let files: Vec<_> = course.programs.iter().map(|p| p.file.clone()).collect();
-        match unused_anchors(&course.root, &files, &includes)
+        match unused_anchors(&course.root, &course.files(), &includes)
             .into_iter()
             .next()
         {
@@ -186,6 +186,11 @@ fn make(course: &Course, directive: &Directive<'_>) -> Result<Option<String>, St
     };
     Ok(Some(match (directive.name, &directive.arguments[..]) {
         ("program", [name]) => facts(course, program(name)?),
+        ("library", [name]) => {
+            let library = course.library(name);
+            let unknown = || format!("there is no library `{name}` in {}", crate::course::TABLE);
+            library_facts(library.ok_or_else(unknown)?)
+        }
         ("diff", [before, after]) => diff(course, program(before)?, program(after)?),
         ("debts", [name]) => debts(course, program(name)?)?,
         ("ledger", []) => ledger(course),
@@ -226,23 +231,30 @@ fn facts(course: &Course, program: &Program) -> String {
         );
         facts.push(("A step from", since));
     }
-    facts.push(("Run it", format!("<code>cargo run --bin {name}</code>")));
+    let arguments = program.arguments.as_ref();
+    let arguments = arguments.map_or(String::new(), |arguments| format!(" -- {arguments}"));
+    let run = format!("<code>cargo run --bin {name}{arguments}</code>");
+    facts.push(("Run it", run));
     let needs = match program.dependencies.is_empty() {
         true => "nothing but the standard library",
         false => "these lines in its <code>Cargo.toml</code>",
     };
+    let folders: Vec<String> = program
+        .folders(course)
+        .iter()
+        .map(|folder| format!("<code>{}</code>", folder.display()))
+        .collect();
+    let beside = match folders.is_empty() {
+        true => String::new(),
+        false => format!(", and put {} beside that package", folders.join(" and ")),
+    };
     let copy = format!(
-        "put the listing into <code>src/main.rs</code> of an empty package; it needs {needs}"
+        "put the listing into <code>src/main.rs</code> of an empty package{beside}; it needs {needs}"
     );
     facts.push(("Copy it", copy));
 
-    let mut html = format!(
-        "<section class=\"program\" aria-label=\"About {name}\" data-program=\"{name}\">\n<dl>\n"
-    );
-    for (term, fact) in facts {
-        html.push_str(&format!("<dt>{term}</dt><dd>{fact}</dd>\n"));
-    }
-    html.push_str("</dl>\n");
+    let label = format!("aria-label=\"About {name}\" data-program=\"{name}\"");
+    let mut html = facts_box(&label, &facts);
     if !program.dependencies.is_empty() {
         let lines = program.dependencies.join("\n");
         html.push_str(&format!("\n```toml\n[dependencies]\n{lines}\n```\n\n"));
@@ -250,6 +262,39 @@ fn facts(course: &Course, program: &Program) -> String {
     html.push_str("<details><summary>The whole program</summary>\n\n");
     html.push_str(&format!("```rust,no_run\n{}```\n\n", program.source()));
     html.push_str("</details>\n</section>\n");
+    html
+}
+
+/// The facts box of a library: without its listing, which is several files.
+fn library_facts(library: &Library) -> String {
+    let Library { name, folder, .. } = library;
+    let lines = library.files.iter().map(|source| {
+        let lines = source.lines.iter();
+        lines.filter(|(_, line)| !line.trim().is_empty()).count()
+    });
+    let lines = count(lines.sum(), "line");
+    let files = count(library.files.len(), "file");
+    let folder = folder.display();
+    let library_and = format!(
+        "<code>{folder}</code>, {lines} of code in {files}; its documentation: \
+         <code>cargo doc --open -p {name}</code>"
+    );
+    let facts = [
+        ("Library", library_and),
+        ("Try it", format!("<code>cargo test -p {name}</code>")),
+    ];
+    let mut html = facts_box(&format!("aria-label=\"About {name}\""), &facts);
+    html.push_str("</section>\n");
+    html
+}
+
+/// The beginning of a box: its facts, each with its term.
+fn facts_box(attributes: &str, facts: &[(&str, String)]) -> String {
+    let mut html = format!("<section class=\"program\" {attributes}>\n<dl>\n");
+    for (term, fact) in facts {
+        html.push_str(&format!("<dt>{term}</dt><dd>{fact}</dd>\n"));
+    }
+    html.push_str("</dl>\n");
     html
 }
 

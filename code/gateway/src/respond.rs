@@ -118,8 +118,8 @@ struct Response<W> {
 }
 // ANCHOR_END: response
 
+// ANCHOR: new
 impl<W: io::Write> Response<W> {
-    // ANCHOR: new
     fn new(output: W) -> Response<W> {
         Response {
             output: Some(output),
