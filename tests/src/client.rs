@@ -61,6 +61,16 @@ impl Client {
         self.read(SILENCE)
     }
 
+    /// What is there when something comes, which need not be all.
+    pub fn read_once(&mut self) -> Vec<u8> {
+        let set = self.stream.set_read_timeout(Some(LIMIT));
+        set.expect("the patience is not zero");
+        let mut chunk = [0; 65536];
+        let read = self.stream.read(&mut chunk);
+        let read = read.unwrap_or_else(|error| panic!("read from the server: {error}"));
+        chunk[..read].to_vec()
+    }
+
     fn read(&mut self, patience: std::time::Duration) -> (Vec<u8>, End) {
         let set = self.stream.set_read_timeout(Some(patience));
         set.expect("the patience is not zero");
