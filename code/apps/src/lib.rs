@@ -7,6 +7,7 @@
 //! | `echoapp:app`                  | says what it was asked                    |
 //! | `streamapp:app`, `:late`, `:write`, `:large` | answers of several chunks, and a large one |
 //! | `failapp:early`, `:late`, `:panic` | fail before and after the first byte  |
+//! | `axumapp:app`                  | an application of axum                    |
 //! | `validator:NAME`               | another application, checked              |
 //! | `accesslog:NAME`               | another application, with a log           |
 //!
@@ -19,6 +20,10 @@
 
 #![deny(missing_docs)]
 
+#[cfg(feature = "adapters")]
+pub mod adapters;
+#[cfg(feature = "axum")]
+pub mod axumapp;
 pub mod echoapp;
 pub mod failapp;
 pub mod streamapp;
@@ -53,7 +58,10 @@ pub fn load(name: &str) -> Result<Box<dyn Application>, LoadError> {
     };
     let mut callables = found.callables.iter();
     match callables.find(|(name, _)| *name == callable) {
-        Some((_, make)) => Ok(make()),
+        Some((_, make)) => make().map_err(|error| LoadError::NotMade {
+            name: name.to_string(),
+            why: error.to_string(),
+        }),
         None => Err(LoadError::NoCallable {
             module: module.to_string(),
             callable: callable.to_string(),
@@ -70,7 +78,7 @@ struct Module {
     callables: Vec<(&'static str, Make)>,
 }
 
-type Make = fn() -> Box<dyn Application>;
+type Make = fn() -> gateway::Result<Box<dyn Application>>;
 
 fn modules() -> Vec<Module> {
     fn module<const N: usize>(name: &'static str, callables: [(&'static str, Make); N]) -> Module {
@@ -78,30 +86,32 @@ fn modules() -> Vec<Module> {
         Module { name, callables }
     }
     vec![
-        module("wsgiapp", [("app", || Box::new(wsgiapp::app))]),
-        module("echoapp", [("app", || Box::new(echoapp::app))]),
+        module("wsgiapp", [("app", || Ok(Box::new(wsgiapp::app)))]),
+        module("echoapp", [("app", || Ok(Box::new(echoapp::app)))]),
         module(
             "streamapp",
             [
-                ("app", || Box::new(streamapp::app)),
-                ("late", || Box::new(streamapp::late)),
-                ("write", || Box::new(streamapp::write)),
-                ("large", || Box::new(streamapp::large)),
+                ("app", || Ok(Box::new(streamapp::app))),
+                ("late", || Ok(Box::new(streamapp::late))),
+                ("write", || Ok(Box::new(streamapp::write))),
+                ("large", || Ok(Box::new(streamapp::large))),
             ],
         ),
         module(
             "failapp",
             [
-                ("early", || Box::new(failapp::early)),
-                ("late", || Box::new(failapp::late)),
-                ("panic", || Box::new(failapp::panic)),
+                ("early", || Ok(Box::new(failapp::early))),
+                ("late", || Ok(Box::new(failapp::late))),
+                ("panic", || Ok(Box::new(failapp::panic))),
             ],
         ),
+        #[cfg(feature = "axum")]
+        module("axumapp", [("app", || Ok(Box::new(axumapp::app())))]),
     ]
 }
 
 /// The modules that a feature of the same name, without `app`, brings in.
-const OPTIONAL: [&str; 0] = [];
+const OPTIONAL: [&str; 1] = ["axumapp"];
 // ANCHOR_END: modules
 
 // ANCHOR: errors
@@ -134,6 +144,13 @@ pub enum LoadError {
         callable: String,
         /// The callables that it has.
         there: Vec<&'static str>,
+    },
+    /// The application could not be made.
+    NotMade {
+        /// The name that was asked for.
+        name: String,
+        /// What stood in the way.
+        why: String,
     },
 }
 
@@ -192,6 +209,7 @@ impl fmt::Display for LoadError {
                     "the module `{module}` has no `{callable}`; it has {there}"
                 )
             }
+            LoadError::NotMade { name, why } => write!(f, "load {name}: {why}"),
         }
     }
 }

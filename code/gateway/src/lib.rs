@@ -46,7 +46,7 @@ mod validator;
 
 pub use access_log::access_log;
 pub use environ::{Environ, Errors, Input};
-pub use respond::{refuse, respond, Outcome};
+pub use respond::{refuse, respond, Outcome, HOP_BY_HOP};
 pub use validator::validator;
 
 use std::fmt;

@@ -325,8 +325,9 @@ fn is_line(text: &[u8]) -> bool {
         .all(|byte| *byte == b'\t' || !byte.is_ascii_control())
 }
 
-/// What concerns one connection and not the message (RFC 2616, section 13.5.1).
-const HOP_BY_HOP: [&str; 9] = [
+/// What concerns one connection and not the message (RFC 2616, section 13.5.1),
+/// and so is the server's affair.
+pub const HOP_BY_HOP: [&str; 9] = [
     "Connection",
     "Keep-Alive",
     "Proxy-Authenticate",
