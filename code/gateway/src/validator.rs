@@ -112,7 +112,9 @@ impl BufRead for Bounded {
         self.length = self.length.map(|length| length.saturating_sub(read as u64));
     }
 }
+// ANCHOR_END: bounded
 
+// ANCHOR: bounded_read
 impl Read for Bounded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.fill_buf()?.read(buffer)?;
@@ -120,7 +122,7 @@ impl Read for Bounded {
         Ok(read)
     }
 }
-// ANCHOR_END: bounded
+// ANCHOR_END: bounded_read
 
 // ANCHOR: answer
 /// What the application has said so far.
@@ -274,7 +276,9 @@ struct Validated {
     /// Whether it has given its last, or failed.
     over: bool,
 }
+// ANCHOR_END: validated
 
+// ANCHOR: validated_next
 impl Iterator for Validated {
     type Item = Result<Vec<u8>>;
 
@@ -300,4 +304,4 @@ impl Iterator for Validated {
         self.body.size_hint()
     }
 }
-// ANCHOR_END: validated
+// ANCHOR_END: validated_next
