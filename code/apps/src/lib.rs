@@ -20,6 +20,7 @@
 
 #![deny(missing_docs)]
 
+// ANCHOR: mods
 #[cfg(feature = "adapters")]
 pub mod adapters;
 #[cfg(feature = "axum")]
@@ -28,6 +29,7 @@ pub mod echoapp;
 pub mod failapp;
 pub mod streamapp;
 pub mod wsgiapp;
+// ANCHOR_END: mods
 
 use gateway::Application;
 use std::fmt;
