@@ -440,7 +440,10 @@ fn tools(command: &str) -> Vec<String> {
         .filter(|word| NAMED.contains(word));
     let first = command
         .split(['|', ';'])
-        .filter_map(|part| part.split_whitespace().find(|word| !word.contains(['=', ':'])))
+        .filter_map(|part| {
+            part.split_whitespace()
+                .find(|word| !word.contains(['=', ':']))
+        })
         .filter(|word| !word.contains('/') && !BUILT_IN.contains(word));
     named.chain(first).map(str::to_string).collect()
 }
