@@ -7,18 +7,20 @@
 //! parent put the same requests to it at the same time, and wait for a socket on
 //! the runtime besides. Who has not finished in ten seconds is ended by an alarm.
 
+use apps::adapters::runtime;
 use gateway::http::{read_head, Head, RequestBody};
 use gateway::{respond, validator, Application, Result};
 use nix::sys::wait::{wait, WaitStatus};
 use nix::unistd::{alarm, fork, ForkResult};
 use std::io::{self, Write};
+use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::net::UnixStream;
 
 const CHILDREN: usize = 16;
 const ROUNDS: usize = 5;
+const DELAY: Duration = Duration::from_millis(10);
 const PATIENCE: u32 = 10; // seconds
 const USAGE: &str = "usage: forked module:callable; try forked axumapp:app";
 
@@ -47,6 +49,11 @@ fn run() -> Result<()> {
     let name = std::env::args().nth(1).ok_or(USAGE)?;
     let application = validator(apps::load(&name)?);
     ask_everything(&application)?;
+    // What the parent waits for must survive what its children do to their copy
+    // of its runtime.
+    let (mut writer, reader) = UnixStream::pair()?;
+    let waiting = runtime()?.spawn(a_byte(reader));
+    runtime()?.block_on(tokio::task::yield_now());
 
     for _ in 0..CHILDREN {
         // SAFETY: this process has one thread, so no lock is held by another
@@ -67,6 +74,9 @@ fn run() -> Result<()> {
     }
     alarm::set(2 * PATIENCE);
     let asked = (0..ROUNDS).try_for_each(|_| ask_everything(&application));
+
+    writer.write_all(b"x")?;
+    runtime()?.block_on(waiting)??;
 
     let mut answered = 0;
     for _ in 0..CHILDREN {
@@ -91,7 +101,7 @@ fn ask_everything(application: &dyn Application) -> Result<()> {
             return Err(format!("{request:?} was answered with {answer:?}").into());
         }
     }
-    apps::adapters::runtime()?.block_on(wait_for_a_byte())?;
+    runtime()?.block_on(later())?;
     Ok(())
 }
 
@@ -129,22 +139,25 @@ impl Write for Output {
     }
 }
 
-/// Waits at one end of a pair of sockets for what the other sends later: the
-/// runtime has to be told by its epoll, and by nobody else's.
-async fn wait_for_a_byte() -> io::Result<()> {
-    let (reader, writer) = UnixStream::pair()?;
+/// Waits for what comes later: the runtime has to be told of it by its epoll,
+/// and by nobody else's.
+async fn later() -> io::Result<()> {
+    let (mut writer, reader) = UnixStream::pair()?;
     let sending = async {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        writer.try_write(b"x")
+        tokio::time::sleep(DELAY).await;
+        writer.write_all(b"x")
     };
-    let receiving = async {
-        loop {
-            reader.readable().await?;
-            match reader.try_read(&mut [0]) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                read => return read,
-            }
+    tokio::try_join!(sending, a_byte(reader)).map(|_| ())
+}
+
+async fn a_byte(stream: UnixStream) -> io::Result<()> {
+    stream.set_nonblocking(true)?;
+    let stream = tokio::net::UnixStream::from_std(stream)?;
+    loop {
+        stream.readable().await?;
+        match stream.try_read(&mut [0]) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            read => return read.map(|_| ()),
         }
-    };
-    tokio::try_join!(sending, receiving).map(|_| ())
+    }
 }

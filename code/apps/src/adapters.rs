@@ -6,8 +6,14 @@
 //! waits for the answer. Between the two stands [`runtime`]. What else the
 //! adapters share is the translation of a request and of the head of an answer.
 
+#[cfg(feature = "actix")]
+pub mod actix;
 #[cfg(feature = "axum")]
 pub mod axum;
+#[cfg(feature = "cot")]
+pub mod cot;
+#[cfg(feature = "rocket")]
+pub mod rocket;
 
 use bytes::Bytes;
 use gateway::http::Refused;
@@ -16,6 +22,8 @@ use percent_encoding::{percent_encode, AsciiSet, CONTROLS};
 use std::cell::RefCell;
 use std::future::Future;
 use std::io;
+#[cfg(any(feature = "actix", feature = "rocket"))]
+use std::net::SocketAddr;
 use std::process;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
@@ -119,6 +127,14 @@ pub fn fields(environ: &Environ) -> impl Iterator<Item = (String, &[u8])> {
         };
         Some((name.to_ascii_lowercase().replace('_', "-"), value))
     })
+}
+
+/// The client's address and port, where the server tells both.
+#[cfg(any(feature = "actix", feature = "rocket"))]
+pub fn peer(environ: &Environ) -> Option<SocketAddr> {
+    let address = environ.text("REMOTE_ADDR").parse().ok()?;
+    let port = environ.text("REMOTE_PORT").parse().ok()?;
+    Some(SocketAddr::new(address, port))
 }
 // ANCHOR_END: fields
 

@@ -1,4 +1,4 @@
-//! `axumapp:app`: an application of axum.
+//! `axumapp:app`: an application of axum, with the routes of the others.
 
 use crate::adapters;
 use axum::body::Body;

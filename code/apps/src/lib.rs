@@ -7,7 +7,7 @@
 //! | `echoapp:app`                  | says what it was asked                    |
 //! | `streamapp:app`, `:late`, `:write`, `:large` | answers of several chunks, and a large one |
 //! | `failapp:early`, `:late`, `:panic` | fail before and after the first byte  |
-//! | `axumapp:app`                  | an application of axum                    |
+//! | `axumapp:app`, `actixapp:app`, `rocketapp:app`, `cotapp:app` | one application in four frameworks, each a feature of its name |
 //! | `validator:NAME`               | another application, checked              |
 //! | `accesslog:NAME`               | another application, with a log           |
 //!
@@ -21,12 +21,18 @@
 #![deny(missing_docs)]
 
 // ANCHOR: mods
+#[cfg(feature = "actix")]
+pub mod actixapp;
 #[cfg(feature = "adapters")]
 pub mod adapters;
 #[cfg(feature = "axum")]
 pub mod axumapp;
+#[cfg(feature = "cot")]
+pub mod cotapp;
 pub mod echoapp;
 pub mod failapp;
+#[cfg(feature = "rocket")]
+pub mod rocketapp;
 pub mod streamapp;
 pub mod wsgiapp;
 // ANCHOR_END: mods
@@ -115,13 +121,19 @@ fn modules() -> Vec<Module> {
         ),
         #[cfg(feature = "axum")]
         module("axumapp", [("app", || Ok(Box::new(axumapp::app())))]),
+        #[cfg(feature = "actix")]
+        module("actixapp", [("app", || Ok(Box::new(actixapp::app()?)))]),
+        #[cfg(feature = "rocket")]
+        module("rocketapp", [("app", || Ok(Box::new(rocketapp::app()?)))]),
+        #[cfg(feature = "cot")]
+        module("cotapp", [("app", || Ok(Box::new(cotapp::app()?)))]),
     ]
 }
 // ANCHOR_END: table
 
 // ANCHOR: optional
 /// The modules that a feature of the same name, without `app`, brings in.
-const OPTIONAL: [&str; 1] = ["axumapp"];
+const OPTIONAL: [&str; 4] = ["axumapp", "actixapp", "rocketapp", "cotapp"];
 // ANCHOR_END: optional
 
 // ANCHOR: errors

@@ -45,14 +45,10 @@ fn run(example: &str, argument: &str) -> String {
 /// alone: so it is asked again, with the features that this was built with.
 fn executable(example: &str) -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args([
-        "build",
-        "--quiet",
-        "--locked",
-        "-p",
-        "apps",
-        "--no-default-features",
-    ]);
+    cargo.args(["build", "--quiet", "--locked", "-p", "apps"]);
+    if !cfg!(feature = "default") {
+        cargo.arg("--no-default-features");
+    }
     for name in asking::FRAMEWORKS {
         cargo.args(["--features", name.trim_end_matches("app:app")]);
     }

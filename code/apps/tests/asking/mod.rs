@@ -11,6 +11,12 @@ use std::sync::{Arc, Mutex};
 pub const FRAMEWORKS: &[&str] = &[
     #[cfg(feature = "axum")]
     "axumapp:app",
+    #[cfg(feature = "actix")]
+    "actixapp:app",
+    #[cfg(feature = "rocket")]
+    "rocketapp:app",
+    #[cfg(feature = "cot")]
+    "cotapp:app",
 ];
 
 /// What came of a request.
@@ -49,6 +55,12 @@ pub fn ask(application: &dyn Application, request: impl Into<Vec<u8>>) -> Answer
     )
 }
 
+/// The same, with a body that comes as it likes.
+pub fn request(application: &dyn Application, line: &str, body: Input, output: Output) -> Answer {
+    let head = Head::parse(format!("{line} HTTP/1.0\r\n\r\n").as_bytes()).unwrap();
+    ask_with(application, environ(&head, body), output)
+}
+
 /// The environ of a server that is not there.
 pub fn environ(head: &Head, body: Input) -> Environ {
     let mut environ = head.environ(body);
@@ -66,7 +78,7 @@ pub fn environ(head: &Head, body: Input) -> Environ {
 /// The answer, written to `output`.
 pub fn ask_with(application: &dyn Application, environ: Environ, output: Output) -> Answer {
     let outcome = respond(&validator(application), environ, output.clone());
-    let writes = output.0.lock().unwrap().clone();
+    let writes = output.writes.lock().unwrap().clone();
     let bytes = writes.concat();
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
     let end = end.map_or(bytes.len(), |end| end + 4);
@@ -87,20 +99,28 @@ pub fn ask_with(application: &dyn Application, environ: Environ, output: Output)
     }
 }
 
-/// Where an answer goes: a client that keeps each write.
+/// Where an answer goes: a client that keeps each write, and may leave.
 #[derive(Clone, Default)]
-pub struct Output(pub Arc<Mutex<Vec<Vec<u8>>>>);
+pub struct Output {
+    pub writes: Arc<Mutex<Vec<Vec<u8>>>>,
+    /// After how many writes the client leaves, if it does.
+    pub leaves_after: Option<usize>,
+}
 
 impl Output {
     pub fn contains(&self, text: &str) -> bool {
-        let bytes = self.0.lock().unwrap().concat();
+        let bytes = self.writes.lock().unwrap().concat();
         String::from_utf8_lossy(&bytes).contains(text)
     }
 }
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().push(bytes.to_vec());
+        let mut writes = self.writes.lock().unwrap();
+        if self.leaves_after == Some(writes.len()) {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        writes.push(bytes.to_vec());
         Ok(bytes.len())
     }
 
@@ -109,11 +129,12 @@ impl Write for Output {
     }
 }
 
-/// A body of the request that comes piece by piece, and calls `before` with the
-/// number of the piece, from 0, when it is asked for it.
+/// A body of a request that comes piece by piece, and calls `before` with the
+/// number of each piece, from 0, when it is asked for it. After the last it is
+/// asked once more.
 pub struct Pieces<F> {
-    pub pieces: Vec<&'static str>,
-    pub before: F,
+    pieces: Vec<&'static str>,
+    before: F,
     next: usize,
     here: &'static [u8],
 }
