@@ -361,6 +361,17 @@ fn compress() {
         let same = length.is_none() || length == get.field("Content-Length");
         ensure(same, format!("HEAD got the length {length:?}, GET another"))?;
 
+        // This one gives its own length, of what it has not compressed.
+        let server = &serve(&format!("{program} validator:axumapp:app"))?;
+        let answer = Answer::to(server, "GET", "/", GZIP)?;
+        let text = unpack(&answer).map_err(|error| format!("axumapp:app: {error}"))?;
+        let text = String::from_utf8_lossy(&text);
+        let whole = text == "Hello, World!\n";
+        ensure(
+            whole,
+            format!("axumapp:app: unpacked, the body was {text:?}"),
+        )?;
+
         let server = &serve(&format!("{program} validator:failapp:early"))?;
         let answer = Answer::to(server, "GET", "/", GZIP)?;
         let late = answer.status() == "503" && unpack(&answer)? == b"Come back later.\n";
@@ -403,7 +414,7 @@ fn comes_in_pieces(server: &Server) -> bool {
     client.send(format!("GET / HTTP/1.1\r\nHost: localhost\r\n{GZIP}\r\n"));
     let mut answer = Vec::new();
     loop {
-        let more = client.read_once();
+        let more = client.read_some();
         answer.extend_from_slice(&more);
         let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n");
         let body = end.map_or(&[][..], |end| &answer[end + 4..]);

@@ -12,13 +12,12 @@ use std::io::{self, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const ADDRESS: &str = "127.0.0.1:8888";
 const SOFTWARE: &str = "webserver2"; // what the answers name as their server
 const PREFIX: &str = "/wiki"; // where the application stands
-const LINGER: Duration = Duration::from_secs(1); // for each read of what nobody wants
-const LINGER_SIZE: usize = 1024 * 1024; // bytes of it, at most
+const LINGER: Duration = Duration::from_secs(2); // for all that nobody wants
 const USAGE: &str = "usage: webserver2 module:callable [ADDRESS]; try webserver2 wsgiapp:app";
 
 fn main() -> ExitCode {
@@ -78,7 +77,7 @@ fn handle_request(
         Ok(None) => return Ok(()),
         Err(error) if Refused::of(&error).is_some() => {
             print_response(&refuse(&error, &connection))?;
-            linger(&connection)?;
+            let _ = linger(&connection); // the client may have left
             return Err(error.into());
         }
         Err(error) => return Err(error.into()),
@@ -93,7 +92,7 @@ fn handle_request(
     let outcome = respond(application, environ, connection.try_clone()?);
     print_response(&outcome)?;
     if !body_ended.load(Ordering::Relaxed) {
-        linger(&connection)?;
+        let _ = linger(&connection); // the client may have left
     }
     outcome.error.map_or(Ok(()), Err)
 }
@@ -147,16 +146,18 @@ fn print_response(outcome: &Outcome) -> io::Result<()> {
 /// answer: so the end is announced, and the rest is read and thrown away.
 fn linger(mut connection: &TcpStream) -> io::Result<()> {
     connection.shutdown(Shutdown::Write)?;
-    connection.set_read_timeout(Some(LINGER))?;
+    let end = Instant::now() + LINGER;
     let mut unwanted = [0; 8192];
-    let mut room = LINGER_SIZE;
-    while room > 0 {
-        match connection.read(&mut unwanted) {
-            Ok(0) | Err(_) => break, // it has closed too, or patience has ended
-            Ok(read) => room = room.saturating_sub(read),
+    loop {
+        let patience = end.saturating_duration_since(Instant::now());
+        if patience.is_zero() {
+            return Ok(());
+        }
+        connection.set_read_timeout(Some(patience))?;
+        if connection.read(&mut unwanted)? == 0 {
+            return Ok(()); // it has closed too
         }
     }
-    Ok(())
 }
 
 /// `application` under `prefix`, which begins with a slash and does not end with
