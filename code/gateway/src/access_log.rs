@@ -7,7 +7,6 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-// ANCHOR: access_log
 /// `application`, with a line in `log` for each request, in the *common log
 /// format* that Apache made common:
 ///
@@ -18,6 +17,7 @@ use std::time::SystemTime;
 /// The line is written when the request is over, however it ended, with the
 /// status that went with the first byte and the bytes that the body has given, a
 /// `-` for none.
+// ANCHOR: access_log
 pub fn access_log<W>(application: impl Application, log: W) -> impl Application
 where
     W: io::Write + Send + 'static,
@@ -29,7 +29,9 @@ where
             entry: Arc::clone(&entry),
             log: Arc::clone(&log),
         };
+        // ANCHOR_END: access_log
 
+        // ANCHOR: started
         let started: StartResponse = Box::new(move |status, headers, error| {
             let mut write = start_response(status, headers, error)?;
             lock(&entry).started = status.chars().take(3).collect();
@@ -40,12 +42,14 @@ where
                 Ok(())
             }))
         });
+        // ANCHOR_END: started
+        // ANCHOR: call
         let body = application(environ, started);
         let body = body.inspect_err(|error| lock(&line.entry).failed(error))?;
         Ok(Box::new(Logged { body, line }) as Body)
     }
 }
-// ANCHOR_END: access_log
+// ANCHOR_END: call
 
 // ANCHOR: logged
 /// A body that counts.
@@ -86,7 +90,9 @@ struct Entry {
     started: String,
     bytes: usize,
 }
+// ANCHOR_END: entry
 
+// ANCHOR: entry_of
 impl Entry {
     fn of(environ: &Environ) -> Entry {
         let query = match environ.text("QUERY_STRING") {
@@ -110,6 +116,8 @@ impl Entry {
         }
     }
 
+    // ANCHOR_END: entry_of
+    // ANCHOR: told
     /// The head has left, or leaves without a body.
     fn told(&mut self) {
         self.status.clone_from(&self.started);
@@ -129,7 +137,7 @@ impl Entry {
         }
     }
 }
-// ANCHOR_END: entry
+// ANCHOR_END: told
 
 // ANCHOR: line
 /// The line, written when the request is over: PEP 3333's `close`.
@@ -137,7 +145,9 @@ struct Line {
     entry: Arc<Mutex<Entry>>,
     log: Arc<Mutex<dyn io::Write + Send>>,
 }
+// ANCHOR_END: line
 
+// ANCHOR: drop
 impl Drop for Line {
     fn drop(&mut self) {
         let entry = lock(&self.entry);
@@ -164,4 +174,4 @@ fn date(time: SystemTime) -> String {
     let (day, month, year, clock) = (&date[5..7], &date[8..11], &date[12..16], &date[17..25]);
     format!("{day}/{month}/{year}:{clock} +0000")
 }
-// ANCHOR_END: line
+// ANCHOR_END: drop
