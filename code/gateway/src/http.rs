@@ -123,18 +123,18 @@ const VERSION_UNKNOWN: Refused = Refused {
 /// A [`Refused`] head that is too long or breaks off; any error of `connection`.
 pub fn read_head(connection: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
+    let mut first = true;
     loop {
-        // Empty lines before the first are passed over (section 2.2), and count.
-        let first = head.iter().all(|byte| b"\r\n".contains(byte));
         let limit = if first { FIRST_LINE_SIZE } else { HEAD_SIZE };
-        let room = limit.saturating_sub(head.len());
         let start = head.len();
-        let mut line = connection.by_ref().take(room as u64);
-        line.read_until(b'\n', &mut head)?;
+        let mut room = connection.by_ref().take((limit - start) as u64);
+        room.read_until(b'\n', &mut head)?;
 
         match &head[start..] {
-            b"\n" | b"\r\n" if !first => return Ok(head),
-            [.., b'\n'] => {}
+            // Empty lines before the first are passed over (section 2.2), and count.
+            b"\n" | b"\r\n" if first => {}
+            b"\n" | b"\r\n" => return Ok(head),
+            [.., b'\n'] => first = false,
             _ if head.len() == limit && first => return Err(TARGET_TOO_LONG.into()),
             _ if head.len() == limit => return Err(HEAD_TOO_LARGE.into()),
             [] if first => return Ok(Vec::new()),
@@ -243,9 +243,6 @@ fn request_line(line: &[u8]) -> Result<(String, Vec<u8>, &'static str), Refused>
         _ => return Err(bad_request("the first line ends in no version")),
     };
 
-    if target.len() > FIRST_LINE_SIZE {
-        return Err(TARGET_TOO_LONG);
-    }
     // Above 0x7f is not of RFC 3986 and is sent all the same.
     let allowed = |byte: &u8| *byte > b' ' && !b"#\x7f".contains(byte);
     if !target.iter().all(allowed) {
@@ -256,7 +253,9 @@ fn request_line(line: &[u8]) -> Result<(String, Vec<u8>, &'static str), Refused>
         [b'/', ..] => Ok((method, target.to_vec(), version)),
         b"*" if method == "OPTIONS" => Ok((method, target.to_vec(), version)),
         _ if authority(target).is_some() => Ok((method, target.to_vec(), version)),
-        _ => Err(bad_request("the target is neither a path nor a URI")),
+        _ => Err(bad_request(
+            "the target is neither a path nor a URI of http",
+        )),
     }
 }
 
@@ -269,6 +268,13 @@ fn token(word: &[u8]) -> Option<String> {
 pub(crate) fn is_token(word: &[u8]) -> bool {
     let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     !word.is_empty() && word.iter().all(allowed)
+}
+
+/// Whether this may be the value of a field (RFC 9110, section 5.5). Above 0x7f
+/// is what it calls obs-text.
+pub(crate) fn is_value(text: &[u8]) -> bool {
+    let allowed = |byte: &u8| *byte == b'\t' || !byte.is_ascii_control();
+    text.iter().all(allowed)
 }
 
 /// The host and the rest of a target that is a whole URI (section 3.2.2).
@@ -292,13 +298,12 @@ fn field(line: &[u8]) -> Result<(String, Vec<u8>), Refused> {
     let colon = colon.ok_or(bad_request("a field has no colon"))?;
     let name = token(&line[..colon]).ok_or(bad_request("the name of a field is no word"))?;
 
-    let value = line[colon + 1..].trim_ascii();
-    // Above 0x7f is what RFC 9110, section 5.5, calls obs-text.
-    let allowed = |byte: &u8| *byte == b'\t' || !byte.is_ascii_control();
-    if !value.iter().all(allowed) {
+    // First, because to `trim_ascii` a carriage return is space.
+    let value = &line[colon + 1..];
+    if !is_value(value) {
         return Err(bad_request("a field has a control character in it"));
     }
-    Ok((name, value.to_vec()))
+    Ok((name, value.trim_ascii().to_vec()))
 }
 
 /// Section 3.2: one `Host`, which only HTTP/1.0 may leave out.
@@ -331,8 +336,18 @@ fn framing(version: &str, fields: &[(String, Vec<u8>)]) -> Result<Framing, Refus
         ([], _) => Err(bad_request("there are two lengths")),
         (_, [_, ..]) => Err(bad_request("there is a length and a transfer coding")),
         (_, []) if version == "HTTP/1.0" => Err(bad_request("HTTP/1.0 has no transfer codings")),
-        ([coding], []) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
-        _ => Err(CODING_UNKNOWN),
+        (codings, []) => coding(&codings.join(&b',').to_ascii_lowercase()),
+    }
+}
+
+/// The list of transfer codings. Without chunked at its end the body has none,
+/// which section 6.3 calls the client's mistake.
+fn coding(list: &[u8]) -> Result<Framing, Refused> {
+    let codings = list.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    match codings.collect::<Vec<&[u8]>>()[..] {
+        [b"chunked"] => Ok(Framing::Chunked),
+        [.., b"chunked"] => Err(CODING_UNKNOWN),
+        _ => Err(bad_request("the last transfer coding is not chunked")),
     }
 }
 
@@ -504,25 +519,29 @@ impl<R: BufRead> RequestBody<R> {
         if self.total > 0 {
             self.line(2)?; // the end of the chunk before
         }
-        let line = self.line(CHUNK_LINE_SIZE)?;
-        let end = line.iter().position(|byte| b"; \t".contains(byte));
-        let size = &line[..end.unwrap_or(line.len())];
-        self.remaining = chunk_size(size)?;
+        self.remaining = chunk_size(&self.line(CHUNK_LINE_SIZE)?)?;
         self.total = self.total.saturating_add(self.remaining);
         if self.total > BODY_SIZE {
             return Err(TOO_LARGE.into());
         }
         if self.remaining == 0 {
-            let mut trailers = 0;
-            while let field @ 1.. = self.line(HEAD_SIZE as u64)?.len() {
-                trailers += field;
-                if trailers > HEAD_SIZE {
-                    return Err(HEAD_TOO_LARGE.into());
-                }
-            }
+            self.trailers()?;
             self.ended.store(true, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// Section 7.1.2: fields behind the last chunk, which may be dropped.
+    fn trailers(&mut self) -> io::Result<()> {
+        let mut room = HEAD_SIZE as u64;
+        loop {
+            let line = self.line(room)?;
+            if line.is_empty() {
+                return Ok(());
+            }
+            field(&line)?;
+            room -= line.len() as u64 + 2; // with its CRLF
+        }
     }
 
     /// A line of at most `size` bytes, without the CRLF that must end it: here
@@ -532,14 +551,18 @@ impl<R: BufRead> RequestBody<R> {
         let mut limited = self.connection.by_ref().take(size);
         limited.read_until(b'\n', &mut line)?;
         match line.strip_suffix(b"\r\n") {
-            Some(text) if !text.contains(&b'\r') => Ok(text.to_vec()),
-            _ => Err(bad_request("a chunk has no proper end").into()),
+            Some(text) if is_value(text) => Ok(text.to_vec()),
+            _ => Err(bad_request("a chunk does not end where it should").into()),
         }
     }
 }
 
-fn chunk_size(digits: &[u8]) -> Result<u64, Refused> {
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_hexdigit) {
+/// The size that begins this line, before any extensions.
+fn chunk_size(line: &[u8]) -> Result<u64, Refused> {
+    let end = line.iter().position(|byte| !byte.is_ascii_hexdigit());
+    let (digits, rest) = line.split_at(end.unwrap_or(line.len()));
+    let extended = rest.trim_ascii_start().starts_with(b";");
+    if digits.is_empty() || !(rest.is_empty() || extended) {
         return Err(bad_request("the size of a chunk is no number"));
     }
     u64::from_str_radix(&String::from_utf8_lossy(digits), 16).map_err(|_| TOO_LARGE)

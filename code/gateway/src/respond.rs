@@ -1,7 +1,7 @@
 //! The server's half of the interface: runs an application and writes what it
 //! answers.
 
-use crate::http::{is_token, Refused};
+use crate::http::{is_token, is_value, Refused};
 use crate::{application_must, Application, Body, Environ, Error, Header, Result};
 use crate::{StartResponse, Write};
 use std::io;
@@ -137,7 +137,8 @@ impl<W: io::Write> Response<W> {
     /// `start_response`.
     fn start(&mut self, status: &str, headers: Vec<Header>, error: Option<Error>) -> Result<()> {
         match error {
-            Some(error) if !self.head.is_empty() => return Err(error),
+            // Where the client has left, part of a head may have left before.
+            Some(error) if !self.head.is_empty() || self.output.is_none() => return Err(error),
             Some(_) => {}
             None => application_must(
                 self.started.is_none(),
@@ -232,7 +233,10 @@ impl<W: io::Write> Response<W> {
             add("Server", self.software.as_bytes());
         }
         for (name, value) in headers {
-            add(name, value);
+            let length = name.eq_ignore_ascii_case("Content-Length");
+            if !length || !status.starts_with("204") {
+                add(name, value); // RFC 9110, section 8.6: a 204 has no length
+            }
         }
         // After HEAD, no bytes say nothing of how many GET would have brought.
         let counts = !self.is_bodiless() || self.head_only && length != Some(0);
@@ -242,7 +246,7 @@ impl<W: io::Write> Response<W> {
         add("Connection", b"close");
         head.extend_from_slice(b"\r\n");
 
-        self.promised = lengths(headers).next();
+        self.promised = lengths(headers).next().or(length);
         Ok(head)
     }
 
@@ -294,7 +298,7 @@ pub(crate) fn check_status(status: &str) -> Result<()> {
         "a status is three digits from 200 to 599, a space, a reason",
     )?;
     application_must(
-        is_line(status.as_bytes()),
+        is_value(status.as_bytes()),
         "a status has no control characters",
     )
 }
@@ -304,7 +308,7 @@ pub(crate) fn check_header(name: &str, value: &[u8]) -> Result<()> {
         is_token(name.as_bytes()),
         "the name of a header field is a token",
     )?;
-    application_must(is_line(value), "a header field has no control characters")?;
+    application_must(is_value(value), "a header field has no control characters")?;
     let hop_by_hop = HOP_BY_HOP.iter().any(|n| name.eq_ignore_ascii_case(n));
     application_must(!hop_by_hop, "hop-by-hop header fields are the server's")?;
     let length = name.eq_ignore_ascii_case("Content-Length");
@@ -317,12 +321,6 @@ fn lengths(headers: &[Header]) -> impl Iterator<Item = u64> + '_ {
     let named = |(name, _): &&Header| name.eq_ignore_ascii_case("Content-Length");
     let lengths = headers.iter().filter(named);
     lengths.filter_map(|(_, value)| String::from_utf8_lossy(value).parse().ok())
-}
-
-/// What would end the line, and so begin a field of somebody else's choice.
-fn is_line(text: &[u8]) -> bool {
-    text.iter()
-        .all(|byte| *byte == b'\t' || !byte.is_ascii_control())
 }
 
 /// What concerns one connection and not the message (RFC 2616, section 13.5.1).
