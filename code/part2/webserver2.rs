@@ -17,6 +17,7 @@ use std::io::{self, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const ADDRESS: &str = "127.0.0.1:8888";
@@ -81,41 +82,69 @@ fn handle_request(
     server: SocketAddr,
     application: &dyn Application,
 ) -> gateway::Result<()> {
-    let mut reader = BufReader::new(connection.try_clone()?);
+    let connection = Connection(Arc::new(connection));
+    let mut reader = BufReader::new(connection.clone());
     let head = match parse_request(&mut reader) {
         Ok(Some(head)) => head,
         Ok(None) => return Ok(()),
         Err(error) if Refused::of(&error).is_some() => {
-            print_response(&refuse(&error, &connection))?;
-            let _ = linger(&connection); // the client may have left
+            print_response(&refuse(&error, connection.clone()))?;
+            let _ = linger(&connection.0); // the client may have left
             return Err(error.into());
         }
         Err(error) => return Err(error.into()),
     };
+    // ANCHOR_END: handle_request
+    // ANCHOR: answer
     if head.expects_continue() {
-        (&connection).write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        connection
+            .clone()
+            .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
     }
 
     let body = RequestBody::new(reader, head.framing);
     let body_ended = body.ended();
     let environ = get_environ(&head, body, peer, server);
-    let outcome = respond(application, environ, connection.try_clone()?);
+    let outcome = respond(application, environ, connection.clone());
     print_response(&outcome)?;
     if !body_ended.load(Ordering::Relaxed) {
-        let _ = linger(&connection); // the client may have left
+        let _ = linger(&connection.0); // the client may have left
     }
     outcome.error.map_or(Ok(()), Err)
 }
-// ANCHOR_END: handle_request
+// ANCHOR_END: answer
+
+// ANCHOR: connection
+/// A connection that a reader and a writer hold at the same time. The last to
+/// let go of it closes it.
+#[derive(Clone)]
+struct Connection(Arc<TcpStream>);
+
+impl Read for Connection {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*self.0).read(buffer)
+    }
+}
+
+impl Write for Connection {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self.0).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        (&*self.0).flush()
+    }
+}
+// ANCHOR_END: connection
 
 // ANCHOR: parse_request
 /// The head of the request, or none if the client has left without a word.
-fn parse_request(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Head>> {
+fn parse_request(reader: &mut BufReader<Connection>) -> io::Result<Option<Head>> {
     let head = read_head(reader)?;
     if head.is_empty() {
         return Ok(None);
     }
-    print_head('<', &head)?;
+    print_request(&head)?;
     Ok(Some(Head::parse(&head)?))
 }
 // ANCHOR_END: parse_request
@@ -123,7 +152,7 @@ fn parse_request(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Head>> 
 // ANCHOR: get_environ
 fn get_environ(
     head: &Head,
-    body: RequestBody<BufReader<TcpStream>>,
+    body: RequestBody<BufReader<Connection>>,
     peer: SocketAddr,
     server: SocketAddr,
 ) -> Environ {
@@ -138,24 +167,31 @@ fn get_environ(
 // ANCHOR_END: get_environ
 
 // ANCHOR: print
-fn print_head(mark: char, head: &[u8]) -> io::Result<()> {
-    let mut text = String::new();
-    for line in String::from_utf8_lossy(head).lines() {
-        // A client could send what a terminal takes for a command.
-        let line = line.replace(char::is_control, "\u{fffd}");
-        text.push_str(format!("{mark} {line}").trim_end());
-        text.push('\n');
-    }
+fn print_request(head: &[u8]) -> io::Result<()> {
     let mut terminal = io::stdout();
-    terminal.write_all(text.as_bytes())?;
+    terminal.write_all(&marked(b'<', head))?;
     terminal.flush()
 }
 
 fn print_response(outcome: &Outcome) -> io::Result<()> {
-    print_head('>', &outcome.head)?;
+    let mut text = marked(b'>', &outcome.head);
+    writeln!(text, "}} [{} bytes data]", outcome.body)?;
     let mut terminal = io::stdout();
-    writeln!(terminal, "}} [{} bytes data]", outcome.body)?;
+    terminal.write_all(&text)?;
     terminal.flush()
+}
+
+/// The lines of a head, each behind a mark, as `curl -v` prints them.
+fn marked(mark: u8, head: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(2 * head.len());
+    for line in head.split_inclusive(|byte| *byte == b'\n') {
+        text.extend([mark, b' ']);
+        // A client could send what a terminal takes for a command.
+        let printable = |byte: &u8| if byte.is_ascii_control() { b'?' } else { *byte };
+        text.extend(line.trim_ascii_end().iter().map(printable));
+        text.push(b'\n');
+    }
+    text
 }
 // ANCHOR_END: print
 
