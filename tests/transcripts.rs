@@ -436,14 +436,18 @@ const BUILT_IN: [&str; 12] = [
 /// `setting-up.md` names, wherever they stand.
 fn tools(command: &str) -> Vec<String> {
     const NAMED: [&str; 7] = ["curl", "nc", "node", "python3", "ss", "strace", "telnet"];
+    // What stands between quotes is for another program to read.
+    let quoted = Regex::new(r#"'[^']*'|"[^"]*""#).expect("a constant, used by every test");
+    let command = quoted.replace_all(command, "=");
     let named = command
         .split_whitespace()
         .filter(|word| NAMED.contains(word));
     let first = command
         .split(['|', ';'])
         .filter_map(|part| {
-            part.split_whitespace()
-                .find(|word| !word.contains(['=', ':']))
+            let mut words = part.split_whitespace();
+            let word = words.find(|word| !word.contains(['=', ':']))?;
+            Some(word.trim_start_matches('('))
         })
         .filter(|word| !word.contains('/') && !BUILT_IN.contains(word));
     named.chain(first).map(str::to_string).collect()
