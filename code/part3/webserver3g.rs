@@ -1,4 +1,3 @@
-// ANCHOR: about
 //! webserver3g: webserver3f that reaps all who have ended.
 //!
 //!     cargo run --bin webserver3g [ADDRESS]
@@ -6,9 +5,7 @@
 //! One signal may stand for many children, so the handler asks until none is left
 //! that has ended. Send 128 clients at once, as before, and count the zombies.
 //! Ctrl-C ends it.
-// ANCHOR_END: about
 
-// ANCHOR: head
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{sigaction, SaFlags, SigAction, SigHandler, SigSet, Signal};
@@ -25,7 +22,6 @@ const ADDRESS: &str = "127.0.0.1:8888";
 const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait: the most there can be
 const REQUEST_SIZE: usize = 1024; // bytes: all that is ever read of a request
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\n\nHello, World!\n";
-// ANCHOR_END: head
 
 fn main() -> ExitCode {
     let address = env::args_os().nth(1).unwrap_or_else(|| ADDRESS.into());
@@ -38,7 +34,6 @@ fn main() -> ExitCode {
     }
 }
 
-// ANCHOR: listen
 fn serve_forever(address: &str) -> io::Result<()> {
     let listener = TcpListener::bind(address).map_err(|error| {
         let hint = "another address can be the first argument";
@@ -47,22 +42,18 @@ fn serve_forever(address: &str) -> io::Result<()> {
     // The library has asked for a queue of 128. The call that comes last counts.
     let backlog = Backlog::new(BACKLOG).and_then(|backlog| listen(&listener, backlog));
     backlog.map_err(|errno| failed("listen", errno))?;
-    // ANCHOR_END: listen
 
     let address = listener.local_addr()?;
     let mut terminal = io::stdout();
     writeln!(terminal, "Serving HTTP on http://{address}/ ...")?;
     terminal.flush()?;
 
-    // ANCHOR: sigaction
     let handler = SigHandler::Handler(reap);
     let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
     // SAFETY: reap calls only what a signal handler may call, and restores errno.
     let installed = unsafe { sigaction(Signal::SIGCHLD, &action) };
     installed.map_err(|errno| failed("sigaction", errno))?;
-    // ANCHOR_END: sigaction
 
-    // ANCHOR: loop
     loop {
         let connection = match accept(&listener) {
             Ok(connection) => connection,
@@ -72,10 +63,8 @@ fn serve_forever(address: &str) -> io::Result<()> {
             Err(Errno::EINTR) => continue,
             Err(errno) => return Err(failed("accept", errno)),
         };
-        // ANCHOR: fork
         // SAFETY: there is one thread, so the child may do whatever its parent might.
         match unsafe { fork() } {
-            // ANCHOR: child
             Ok(ForkResult::Child) => {
                 drop(listener); // the child's copy
                 if let Err(error) = handle_request(connection) {
@@ -84,18 +73,12 @@ fn serve_forever(address: &str) -> io::Result<()> {
                 // SAFETY: it ends this process and touches no memory.
                 unsafe { libc::_exit(0) }
             }
-            // ANCHOR_END: child
-            // ANCHOR: parent
             Ok(ForkResult::Parent { .. }) => drop(connection), // the parent's copy
             Err(errno) => return Err(failed("fork", errno)),
-            // ANCHOR_END: parent
         }
     }
 }
-// ANCHOR_END: fork
-// ANCHOR_END: loop
 
-// ANCHOR: reap
 extern "C" fn reap(_: libc::c_int) {
     let errno = Errno::last_raw(); // of the code that the signal interrupted
     loop {
@@ -107,18 +90,14 @@ extern "C" fn reap(_: libc::c_int) {
     }
     Errno::set_raw(errno);
 }
-// ANCHOR_END: reap
 
-// ANCHOR: accept
 /// The kernel's accept, once. The library's would call it again after a signal.
 fn accept(listener: &TcpListener) -> Result<TcpStream, Errno> {
     let connection = socket::accept(listener.as_raw_fd())?;
     // SAFETY: the kernel has opened this descriptor for us, and nothing else owns it.
     Ok(unsafe { TcpStream::from_raw_fd(connection) })
 }
-// ANCHOR_END: accept
 
-// ANCHOR: handle_request
 fn handle_request(mut connection: TcpStream) -> io::Result<()> {
     let mut request = [0; REQUEST_SIZE];
     let received = connection.read(&mut request)?;
@@ -130,10 +109,7 @@ fn handle_request(mut connection: TcpStream) -> io::Result<()> {
 
     connection.write_all(RESPONSE)
 }
-// ANCHOR_END: handle_request
 
-// ANCHOR: failed
 fn failed(call: &str, errno: Errno) -> io::Error {
     io::Error::other(format!("{call}: {errno}"))
 }
-// ANCHOR_END: failed

@@ -1,4 +1,3 @@
-// ANCHOR: about
 //! webserver3g_signal_hook: webserver3g with signal-hook, and no handler of its own.
 //!
 //!     cargo run --bin webserver3g_signal_hook [ADDRESS]
@@ -7,9 +6,7 @@
 //! the listener, so children are reaped by ordinary code, which may print. Send
 //! it 128 clients at once; `strace -e trace=rt_sigaction` shows what the library asked
 //! of the kernel. Ctrl-C ends it.
-// ANCHOR_END: about
 
-// ANCHOR: head
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
@@ -29,7 +26,6 @@ const ADDRESS: &str = "127.0.0.1:8888";
 const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait: the most there can be
 const REQUEST_SIZE: usize = 1024; // bytes: all that is ever read of a request
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\n\nHello, World!\n";
-// ANCHOR_END: head
 
 fn main() -> ExitCode {
     let address = env::args_os().nth(1).unwrap_or_else(|| ADDRESS.into());
@@ -42,7 +38,6 @@ fn main() -> ExitCode {
     }
 }
 
-// ANCHOR: listen
 fn serve_forever(address: &str) -> io::Result<()> {
     let listener = TcpListener::bind(address).map_err(|error| {
         let hint = "another address can be the first argument";
@@ -51,22 +46,18 @@ fn serve_forever(address: &str) -> io::Result<()> {
     // The library has asked for a queue of 128. The call that comes last counts.
     let backlog = Backlog::new(BACKLOG).and_then(|backlog| listen(&listener, backlog));
     backlog.map_err(|errno| failed("listen", errno))?;
-    // ANCHOR_END: listen
 
     let address = listener.local_addr()?;
     let mut terminal = io::stdout();
     writeln!(terminal, "Serving HTTP on http://{address}/ ...")?;
     terminal.flush()?;
 
-    // ANCHOR: register
     let (mut signals, writer) = UnixStream::pair()?;
     signals.set_nonblocking(true)?;
     pipe::register(SIGCHLD, writer)?;
     // Neither may block: what poll has seen can be gone.
     listener.set_nonblocking(true)?;
-    // ANCHOR_END: register
 
-    // ANCHOR: loop
     loop {
         wait_for_either(&listener, &signals)?;
         reap(&mut signals);
@@ -79,10 +70,8 @@ fn serve_forever(address: &str) -> io::Result<()> {
         };
         // Some systems hand the flag down to it.
         connection.set_nonblocking(false)?;
-        // ANCHOR: fork
         // SAFETY: there is one thread, so the child may do whatever its parent might.
         match unsafe { fork() } {
-            // ANCHOR: child
             Ok(ForkResult::Child) => {
                 drop(listener); // the child's copy
                 if let Err(error) = handle_request(connection) {
@@ -91,18 +80,12 @@ fn serve_forever(address: &str) -> io::Result<()> {
                 // SAFETY: it ends this process and touches no memory.
                 unsafe { libc::_exit(0) }
             }
-            // ANCHOR_END: child
-            // ANCHOR: parent
             Ok(ForkResult::Parent { .. }) => drop(connection), // the parent's copy
             Err(errno) => return Err(failed("fork", errno)),
-            // ANCHOR_END: parent
         }
     }
 }
-// ANCHOR_END: fork
-// ANCHOR_END: loop
 
-// ANCHOR: wait_for_either
 fn wait_for_either(listener: &TcpListener, signals: &UnixStream) -> io::Result<()> {
     let sources = [listener.as_fd(), signals.as_fd()];
     let mut sources = sources.map(|source| PollFd::new(source, PollFlags::POLLIN));
@@ -112,9 +95,7 @@ fn wait_for_either(listener: &TcpListener, signals: &UnixStream) -> io::Result<(
         Err(errno) => Err(failed("poll", errno)),
     }
 }
-// ANCHOR_END: wait_for_either
 
-// ANCHOR: reap
 fn reap(signals: &mut UnixStream) {
     let mut bytes = [0; 64];
     while matches!(signals.read(&mut bytes), Ok(1..)) {}
@@ -134,9 +115,7 @@ fn reap(signals: &mut UnixStream) {
         }
     }
 }
-// ANCHOR_END: reap
 
-// ANCHOR: handle_request
 fn handle_request(mut connection: TcpStream) -> io::Result<()> {
     let mut request = [0; REQUEST_SIZE];
     let received = connection.read(&mut request)?;
@@ -148,10 +127,7 @@ fn handle_request(mut connection: TcpStream) -> io::Result<()> {
 
     connection.write_all(RESPONSE)
 }
-// ANCHOR_END: handle_request
 
-// ANCHOR: failed
 fn failed(call: &str, errno: Errno) -> io::Error {
     io::Error::other(format!("{call}: {errno}"))
 }
-// ANCHOR_END: failed

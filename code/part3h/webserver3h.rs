@@ -1,4 +1,3 @@
-// ANCHOR: about
 //! webserver3h: webserver3g that runs any application.
 //!
 //!     cargo run --bin webserver3h -- module:callable [ADDRESS]
@@ -6,9 +5,7 @@
 //! Many clients and any application: a child for each request, and in the child
 //! what webserver2 does. Send 128 clients at once, and a slow one; nobody waits for
 //! another, and no zombie stays. Ctrl-C ends it.
-// ANCHOR_END: about
 
-// ANCHOR: head
 use gateway::http::{read_head, Head, Refused, RequestBody};
 use gateway::{refuse, respond, Application, Environ, Outcome};
 use nix::errno::Errno;
@@ -23,17 +20,15 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 const ADDRESS: &str = "127.0.0.1:8888";
 const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait: the most there can be
 const SOFTWARE: &str = "webserver3h"; // what the answers name as their server
-const LINGER: Duration = Duration::from_secs(1); // for each read of what nobody wants
-const LINGER_SIZE: usize = 1024 * 1024; // bytes of it, at most
+const LINGER: Duration = Duration::from_secs(2); // for all that nobody wants
 const USAGE: &str = "usage: webserver3h module:callable [ADDRESS]; try webserver3h wsgiapp:app";
-// ANCHOR_END: head
 
-// ANCHOR: main
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -53,9 +48,7 @@ fn run() -> gateway::Result<()> {
     serve_forever(&address, &application)?;
     Ok(())
 }
-// ANCHOR_END: main
 
-// ANCHOR: listen
 fn serve_forever(address: &str, application: &dyn Application) -> io::Result<()> {
     let listener = TcpListener::bind(address).map_err(|error| {
         let hint = "another address can be the last argument";
@@ -64,22 +57,18 @@ fn serve_forever(address: &str, application: &dyn Application) -> io::Result<()>
     // The library has asked for a queue of 128. The call that comes last counts.
     let backlog = Backlog::new(BACKLOG).and_then(|backlog| listen(&listener, backlog));
     backlog.map_err(|errno| failed("listen", errno))?;
-    // ANCHOR_END: listen
 
     let address = listener.local_addr()?;
     let mut terminal = io::stdout();
     writeln!(terminal, "Serving HTTP on http://{address}/ ...")?;
     terminal.flush()?;
 
-    // ANCHOR: sigaction
     let handler = SigHandler::Handler(reap);
     let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
     // SAFETY: reap calls only what a signal handler may call, and restores errno.
     let installed = unsafe { sigaction(Signal::SIGCHLD, &action) };
     installed.map_err(|errno| failed("sigaction", errno))?;
-    // ANCHOR_END: sigaction
 
-    // ANCHOR: loop
     loop {
         let connection = match accept(&listener) {
             Ok(connection) => connection,
@@ -89,10 +78,8 @@ fn serve_forever(address: &str, application: &dyn Application) -> io::Result<()>
             Err(Errno::EINTR) => continue,
             Err(errno) => return Err(failed("accept", errno)),
         };
-        // ANCHOR: fork
         // SAFETY: there is one thread, so the child may do whatever its parent might.
         match unsafe { fork() } {
-            // ANCHOR: child
             Ok(ForkResult::Child) => {
                 drop(listener); // the child's copy
                 if let Err(error) = handle_request(connection, address, application) {
@@ -101,18 +88,12 @@ fn serve_forever(address: &str, application: &dyn Application) -> io::Result<()>
                 // SAFETY: it ends this process and touches no memory.
                 unsafe { libc::_exit(0) }
             }
-            // ANCHOR_END: child
-            // ANCHOR: parent
             Ok(ForkResult::Parent { .. }) => drop(connection), // the parent's copy
             Err(errno) => return Err(failed("fork", errno)),
-            // ANCHOR_END: parent
         }
     }
 }
-// ANCHOR_END: fork
-// ANCHOR_END: loop
 
-// ANCHOR: reap
 extern "C" fn reap(_: libc::c_int) {
     let errno = Errno::last_raw(); // of the code that the signal interrupted
     loop {
@@ -124,69 +105,85 @@ extern "C" fn reap(_: libc::c_int) {
     }
     Errno::set_raw(errno);
 }
-// ANCHOR_END: reap
 
-// ANCHOR: accept
 /// The kernel's accept, once. The library's would call it again after a signal.
 fn accept(listener: &TcpListener) -> Result<TcpStream, Errno> {
     let connection = socket::accept(listener.as_raw_fd())?;
     // SAFETY: the kernel has opened this descriptor for us, and nothing else owns it.
     Ok(unsafe { TcpStream::from_raw_fd(connection) })
 }
-// ANCHOR_END: accept
 
-// ANCHOR: handle_request
 fn handle_request(
     connection: TcpStream,
     server: SocketAddr,
     application: &dyn Application,
 ) -> gateway::Result<()> {
     let peer = connection.peer_addr()?;
-    let mut reader = BufReader::new(connection.try_clone()?);
+    let connection = Connection(Arc::new(connection));
+    let mut reader = BufReader::new(connection.clone());
     let head = match parse_request(&mut reader) {
         Ok(Some(head)) => head,
         Ok(None) => return Ok(()),
         Err(error) if Refused::of(&error).is_some() => {
-            print_response(&refuse(&error, &connection))?;
-            linger(&connection)?;
+            print_response(&refuse(&error, connection.clone()))?;
+            let _ = linger(&connection.0); // the client may have left
             return Err(error.into());
         }
         Err(error) => return Err(error.into()),
     };
     if head.expects_continue() {
-        (&connection).write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        connection
+            .clone()
+            .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
     }
 
     let body = RequestBody::new(reader, head.framing);
     let body_ended = body.ended();
     let environ = get_environ(&head, body, peer, server);
-    let outcome = respond(application, environ, connection.try_clone()?);
+    let outcome = respond(application, environ, connection.clone());
     print_response(&outcome)?;
     if !body_ended.load(Ordering::Relaxed) {
-        linger(&connection)?;
+        let _ = linger(&connection.0); // the client may have left
     }
     outcome.error.map_or(Ok(()), Err)
 }
-// ANCHOR_END: handle_request
 
-// ANCHOR: parse_request
+/// A connection that a reader and a writer hold at the same time. The last to
+/// let go of it closes it.
+#[derive(Clone)]
+struct Connection(Arc<TcpStream>);
+
+impl Read for Connection {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*self.0).read(buffer)
+    }
+}
+
+impl Write for Connection {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self.0).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        (&*self.0).flush()
+    }
+}
+
 /// The head of the request, or none if the client has left without a word.
-fn parse_request(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Head>> {
+fn parse_request(reader: &mut BufReader<Connection>) -> io::Result<Option<Head>> {
     let head = read_head(reader)?;
     if head.is_empty() {
         return Ok(None);
     }
     let mut terminal = io::stdout();
     writeln!(terminal, "child pid {}, parent pid {}", getpid(), getppid())?;
-    print_head('<', &head)?;
+    print_request(&head)?;
     Ok(Some(Head::parse(&head)?))
 }
-// ANCHOR_END: parse_request
 
-// ANCHOR: get_environ
 fn get_environ(
     head: &Head,
-    body: RequestBody<BufReader<TcpStream>>,
+    body: RequestBody<BufReader<Connection>>,
     peer: SocketAddr,
     server: SocketAddr,
 ) -> Environ {
@@ -200,50 +197,60 @@ fn get_environ(
     environ.run_once = true; // in this process, which ends after it
     environ
 }
-// ANCHOR_END: get_environ
 
-// ANCHOR: print
-fn print_head(mark: char, head: &[u8]) -> io::Result<()> {
-    let mut text = String::new();
-    for line in String::from_utf8_lossy(head).lines() {
-        // A client could send what a terminal takes for a command.
-        let line = line.replace(char::is_control, "\u{fffd}");
-        text.push_str(format!("{mark} {line}").trim_end());
-        text.push('\n');
-    }
+fn print_request(head: &[u8]) -> io::Result<()> {
     let mut terminal = io::stdout();
-    terminal.write_all(text.as_bytes())?;
+    terminal.write_all(&marked(b'<', head))?;
     terminal.flush()
 }
 
 fn print_response(outcome: &Outcome) -> io::Result<()> {
-    print_head('>', &outcome.head)?;
+    let mut text = marked(b'>', &outcome.head);
+    writeln!(text, "}} [{} bytes data]", outcome.body)?;
     let mut terminal = io::stdout();
-    writeln!(terminal, "}} [{} bytes data]", outcome.body)?;
+    terminal.write_all(&text)?;
     terminal.flush()
 }
-// ANCHOR_END: print
 
-// ANCHOR: linger
+/// The lines of a head, each behind a mark, as `curl -v` prints them.
+fn marked(mark: u8, head: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(2 * head.len());
+    for line in head.split_inclusive(|byte| *byte == b'\n') {
+        let line = line.trim_ascii_end();
+        text.push(mark);
+        text.extend(line.first().map(|_| b' '));
+        // A client could send what a terminal takes for a command.
+        let shown = |byte: &u8| {
+            if matches!(byte, b' '..=b'~') {
+                *byte
+            } else {
+                b'?'
+            }
+        };
+        text.extend(line.iter().map(shown));
+        text.push(b'\n');
+    }
+    text
+}
+
 /// Closing while the client still sends would be a reset, and could cost it the
 /// answer: so the end is announced, and the rest is read and thrown away.
 fn linger(mut connection: &TcpStream) -> io::Result<()> {
     connection.shutdown(Shutdown::Write)?;
-    connection.set_read_timeout(Some(LINGER))?;
+    let end = Instant::now() + LINGER;
     let mut unwanted = [0; 8192];
-    let mut room = LINGER_SIZE;
-    while room > 0 {
-        match connection.read(&mut unwanted) {
-            Ok(0) | Err(_) => break, // it has closed too, or patience has ended
-            Ok(read) => room = room.saturating_sub(read),
+    loop {
+        let patience = end.saturating_duration_since(Instant::now());
+        if patience.is_zero() {
+            return Ok(());
+        }
+        connection.set_read_timeout(Some(patience))?;
+        if connection.read(&mut unwanted)? == 0 {
+            return Ok(()); // it has closed too
         }
     }
-    Ok(())
 }
-// ANCHOR_END: linger
 
-// ANCHOR: failed
 fn failed(call: &str, errno: Errno) -> io::Error {
     io::Error::other(format!("{call}: {errno}"))
 }
-// ANCHOR_END: failed

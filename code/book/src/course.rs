@@ -324,7 +324,9 @@ impl Library {
                 .take_while(|(line, _)| code(line))
                 .filter(|(line, _)| {
                     let line = line.trim_start();
-                    let left_out = ["///", "//!", "#![", "use ", "pub use ", "mod ", "pub mod "];
+                    let left_out = [
+                        "///", "//!", "#![", "#[cfg(", "use ", "pub use ", "mod ", "pub mod ",
+                    ];
                     let left_out = left_out.iter().any(|start| line.starts_with(start));
                     !left_out && !anchors::is_comment(line)
                 })
