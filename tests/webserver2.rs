@@ -861,6 +861,22 @@ fn requests_and_answers_are_printed() {
     );
     server.wait_for_output("bytes data]\n");
     assert_eq!(server.output(), wanted);
+
+    // Refusals too.
+    ask(&server, "GET / HTTP/2.0\r\n\r\n");
+    server.wait_for_output("< GET / HTTP/2.0\n<\n> HTTP/1.1 505 HTTP Version Not Supported\n");
+}
+
+#[test]
+fn the_environ_names_both_ends() {
+    let server = Server::start("webserver2 validator:echoapp:app");
+    let mut client = server.connect();
+    let answer = Answer::of(client.send(get("/")).read_to_end());
+    let (environ, _) = echoed(&answer);
+    for (name, address) in [("SERVER", server.address), ("REMOTE", client.address())] {
+        let port = format!("{name}_PORT={}", address.port());
+        assert!(environ.lines().any(|line| line == port), "{environ}");
+    }
 }
 
 #[test]
