@@ -22,8 +22,7 @@ use std::time::{Duration, Instant};
 
 const ADDRESS: &str = "127.0.0.1:8888";
 const SOFTWARE: &str = "webserver2"; // what the answers name as their server
-const LINGER: Duration = Duration::from_secs(5); // for all of what nobody wants
-const LINGER_PAUSE: Duration = Duration::from_secs(1); // for the next piece of it
+const LINGER: Duration = Duration::from_secs(2); // for all that nobody wants
 const USAGE: &str = "usage: webserver2 module:callable [ADDRESS]; try webserver2 wsgiapp:app";
 // ANCHOR_END: head
 
@@ -90,7 +89,7 @@ fn handle_request(
         Ok(None) => return Ok(()),
         Err(error) if Refused::of(&error).is_some() => {
             print_response(&refuse(&error, connection.clone()))?;
-            linger(&connection.0)?;
+            let _ = linger(&connection.0); // the client may have left
             return Err(error.into());
         }
         Err(error) => return Err(error.into()),
@@ -109,7 +108,7 @@ fn handle_request(
     let outcome = respond(application, environ, connection.clone());
     print_response(&outcome)?;
     if !body_ended.load(Ordering::Relaxed) {
-        linger(&connection.0)?;
+        let _ = linger(&connection.0); // the client may have left
     }
     outcome.error.map_or(Ok(()), Err)
 }
@@ -201,14 +200,17 @@ fn marked(mark: u8, head: &[u8]) -> Vec<u8> {
 /// answer: so the end is announced, and the rest is read and thrown away.
 fn linger(mut connection: &TcpStream) -> io::Result<()> {
     connection.shutdown(Shutdown::Write)?;
-    connection.set_read_timeout(Some(LINGER_PAUSE))?;
-    let start = Instant::now();
+    let end = Instant::now() + LINGER;
     let mut unwanted = [0; 8192];
-    while start.elapsed() < LINGER {
-        if let Ok(0) | Err(_) = connection.read(&mut unwanted) {
-            break; // it has closed too, or patience has ended
+    loop {
+        let patience = end.saturating_duration_since(Instant::now());
+        if patience.is_zero() {
+            return Ok(());
+        }
+        connection.set_read_timeout(Some(patience))?;
+        if connection.read(&mut unwanted)? == 0 {
+            return Ok(()); // it has closed too
         }
     }
-    Ok(())
 }
 // ANCHOR_END: linger

@@ -7,6 +7,7 @@
 //! | `echoapp:app`                  | says what it was asked                    |
 //! | `streamapp:app`, `:late`, `:write`, `:large` | answers of several chunks, and a large one |
 //! | `failapp:early`, `:late`, `:panic` | fail before and after the first byte  |
+//! | `axumapp:app`, `actixapp:app`, `rocketapp:app`, `cotapp:app` | one application in four frameworks, each a feature of its name |
 //! | `validator:NAME`               | another application, checked              |
 //! | `accesslog:NAME`               | another application, with a log           |
 //!
@@ -19,15 +20,26 @@
 
 #![deny(missing_docs)]
 
+// ANCHOR: mods
+#[cfg(feature = "actix")]
+pub mod actixapp;
+#[cfg(feature = "adapters")]
+pub mod adapters;
+#[cfg(feature = "axum")]
+pub mod axumapp;
+#[cfg(feature = "cot")]
+pub mod cotapp;
 pub mod echoapp;
 pub mod failapp;
+#[cfg(feature = "rocket")]
+pub mod rocketapp;
 pub mod streamapp;
 pub mod wsgiapp;
+// ANCHOR_END: mods
 
 use gateway::Application;
 use std::fmt;
 
-// ANCHOR: load
 /// The application of the name `module:callable`.
 ///
 /// The modules `validator` and `accesslog` hold middleware: their callable is
@@ -36,6 +48,7 @@ use std::fmt;
 /// # Errors
 ///
 /// A name that means nothing here; each says what would.
+// ANCHOR: load
 pub fn load(name: &str) -> Result<Box<dyn Application>, LoadError> {
     let no_colon = || LoadError::NoColon(name.to_string());
     let (module, callable) = name.split_once(':').ok_or_else(no_colon)?;
@@ -47,13 +60,18 @@ pub fn load(name: &str) -> Result<Box<dyn Application>, LoadError> {
         }
         _ => {}
     }
+    // ANCHOR_END: load
+    // ANCHOR: find
     let modules = modules();
     let Some(found) = modules.iter().find(|found| found.name == module) else {
         return Err(unknown(name, module, &modules));
     };
     let mut callables = found.callables.iter();
     match callables.find(|(name, _)| *name == callable) {
-        Some((_, make)) => Ok(make()),
+        Some((_, make)) => make().map_err(|error| LoadError::NotMade {
+            name: name.to_string(),
+            why: error.to_string(),
+        }),
         None => Err(LoadError::NoCallable {
             module: module.to_string(),
             callable: callable.to_string(),
@@ -61,48 +79,62 @@ pub fn load(name: &str) -> Result<Box<dyn Application>, LoadError> {
         }),
     }
 }
-// ANCHOR_END: load
+// ANCHOR_END: find
 
-// ANCHOR: modules
+// ANCHOR: module
 /// A module, and how each of its applications is made.
 struct Module {
     name: &'static str,
     callables: Vec<(&'static str, Make)>,
 }
 
-type Make = fn() -> Box<dyn Application>;
+type Make = fn() -> gateway::Result<Box<dyn Application>>;
+// ANCHOR_END: module
 
+// ANCHOR: modules
 fn modules() -> Vec<Module> {
     fn module<const N: usize>(name: &'static str, callables: [(&'static str, Make); N]) -> Module {
         let callables = callables.into();
         Module { name, callables }
     }
+    // ANCHOR_END: modules
+    // ANCHOR: table
     vec![
-        module("wsgiapp", [("app", || Box::new(wsgiapp::app))]),
-        module("echoapp", [("app", || Box::new(echoapp::app))]),
+        module("wsgiapp", [("app", || Ok(Box::new(wsgiapp::app)))]),
+        module("echoapp", [("app", || Ok(Box::new(echoapp::app)))]),
         module(
             "streamapp",
             [
-                ("app", || Box::new(streamapp::app)),
-                ("late", || Box::new(streamapp::late)),
-                ("write", || Box::new(streamapp::write)),
-                ("large", || Box::new(streamapp::large)),
+                ("app", || Ok(Box::new(streamapp::app))),
+                ("late", || Ok(Box::new(streamapp::late))),
+                ("write", || Ok(Box::new(streamapp::write))),
+                ("large", || Ok(Box::new(streamapp::large))),
             ],
         ),
         module(
             "failapp",
             [
-                ("early", || Box::new(failapp::early)),
-                ("late", || Box::new(failapp::late)),
-                ("panic", || Box::new(failapp::panic)),
+                ("early", || Ok(Box::new(failapp::early))),
+                ("late", || Ok(Box::new(failapp::late))),
+                ("panic", || Ok(Box::new(failapp::panic))),
             ],
         ),
+        #[cfg(feature = "axum")]
+        module("axumapp", [("app", || Ok(Box::new(axumapp::app())))]),
+        #[cfg(feature = "actix")]
+        module("actixapp", [("app", || Ok(Box::new(actixapp::app()?)))]),
+        #[cfg(feature = "rocket")]
+        module("rocketapp", [("app", || Ok(Box::new(rocketapp::app()?)))]),
+        #[cfg(feature = "cot")]
+        module("cotapp", [("app", || Ok(Box::new(cotapp::app()?)))]),
     ]
 }
+// ANCHOR_END: table
 
+// ANCHOR: optional
 /// The modules that a feature of the same name, without `app`, brings in.
-const OPTIONAL: [&str; 0] = [];
-// ANCHOR_END: modules
+const OPTIONAL: [&str; 4] = ["axumapp", "actixapp", "rocketapp", "cotapp"];
+// ANCHOR_END: optional
 
 // ANCHOR: errors
 /// A name that could not be turned into an application.
@@ -117,6 +149,8 @@ pub enum LoadError {
         /// The modules that are there.
         there: Vec<&'static str>,
     },
+    // ANCHOR_END: errors
+    // ANCHOR: errors_of_features
     /// The module was left out when the program was compiled.
     NoFeature {
         /// The whole name that was asked for.
@@ -126,6 +160,8 @@ pub enum LoadError {
         /// The feature that brings it in.
         feature: String,
     },
+    // ANCHOR_END: errors_of_features
+    // ANCHOR: errors_of_callables
     /// The module has no such application.
     NoCallable {
         /// The module.
@@ -135,8 +171,17 @@ pub enum LoadError {
         /// The callables that it has.
         there: Vec<&'static str>,
     },
+    /// The application could not be made.
+    NotMade {
+        /// The name that was asked for.
+        name: String,
+        /// What stood in the way.
+        why: String,
+    },
 }
+// ANCHOR_END: errors_of_callables
 
+// ANCHOR: unknown
 fn unknown(name: &str, module: &str, modules: &[Module]) -> LoadError {
     if OPTIONAL.contains(&module) {
         return LoadError::NoFeature {
@@ -152,7 +197,9 @@ fn unknown(name: &str, module: &str, modules: &[Module]) -> LoadError {
         there: there.chain(middleware).collect(),
     }
 }
+// ANCHOR_END: unknown
 
+// ANCHOR: display
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -169,6 +216,8 @@ impl fmt::Display for LoadError {
                     there.join(", ")
                 )
             }
+            // ANCHOR_END: display
+            // ANCHOR: display_features
             LoadError::NoFeature {
                 name,
                 module,
@@ -181,6 +230,8 @@ impl fmt::Display for LoadError {
                     program()
                 )
             }
+            // ANCHOR_END: display_features
+            // ANCHOR: display_callables
             LoadError::NoCallable {
                 module,
                 callable,
@@ -192,16 +243,19 @@ impl fmt::Display for LoadError {
                     "the module `{module}` has no `{callable}`; it has {there}"
                 )
             }
+            LoadError::NotMade { name, why } => write!(f, "load {name}: {why}"),
         }
     }
 }
 
 impl std::error::Error for LoadError {}
+// ANCHOR_END: display_callables
 
+// ANCHOR: program
 /// The name of the running program.
 fn program() -> String {
     let program = std::env::args_os().next().unwrap_or_default();
     let name = std::path::Path::new(&program).file_name();
     name.unwrap_or_default().to_string_lossy().into_owned()
 }
-// ANCHOR_END: errors
+// ANCHOR_END: program

@@ -349,8 +349,9 @@ fn lengths(headers: &[Header]) -> impl Iterator<Item = u64> + '_ {
 // ANCHOR_END: lengths
 
 // ANCHOR: hop_by_hop
-/// What concerns one connection and not the message (RFC 2616, section 13.5.1).
-const HOP_BY_HOP: [&str; 9] = [
+/// What concerns one connection and not the message (RFC 2616, section 13.5.1),
+/// and so is the server's affair.
+pub const HOP_BY_HOP: [&str; 9] = [
     "Connection",
     "Keep-Alive",
     "Proxy-Authenticate",

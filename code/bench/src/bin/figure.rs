@@ -1,0 +1,53 @@
+//! figure: draws a recorded run as a bar chart.
+//!
+//!     cargo run -p bench --bin figure -- RUN.json FIGURE.svg [--servers A,B]
+//!
+//! The same run gives the same bytes. The figure takes the colours of the page it
+//! stands in, and tells its own figures to those who cannot see it.
+
+use anyhow::{Context, Result};
+use bench::figure::draw;
+use bench::record::Record;
+use clap::Parser;
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Draws a recorded run as a bar chart
+#[derive(Parser)]
+#[command(name = "figure", version)]
+struct Options {
+    /// The run, from `bench` or `fork_cost`
+    run: PathBuf,
+    /// The SVG to write
+    figure: PathBuf,
+    /// The servers to draw, in this order; all of the run otherwise
+    #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
+    servers: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("figure: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let options = Options::parse();
+    let record = Record::read(&options.run)?;
+    let mut again = format!(
+        "cargo run -p bench --bin figure -- {} {}",
+        options.run.display(),
+        options.figure.display()
+    );
+    if !options.servers.is_empty() {
+        again.push_str(&format!(" --servers {}", options.servers.join(",")));
+    }
+    let svg = draw(&record, &options.servers, &again)?;
+    let name = options.figure.display();
+    fs::write(&options.figure, svg).with_context(|| format!("write {name}"))
+}

@@ -1,0 +1,178 @@
+//! A bar chart of a recorded run, as an SVG in the page's own colours.
+
+use crate::record::{grouped, ForkCost, Record, Spread, Throughput};
+use anyhow::{ensure, Context, Result};
+use std::fmt::Write;
+
+/// Units of the figure, which is shown at least this many pixels wide.
+const WIDTH: usize = 360;
+
+/// Where the longest bar ends; the rest is for its figure.
+const LONGEST: f64 = 286.0;
+
+/// The height of a row: a line of text, and a bar.
+const ROW: usize = 46;
+
+/// Characters of the monospaced label that the width holds.
+const LABEL: usize = 46;
+
+struct Bar {
+    label: String,
+    value: Spread,
+    text: String,
+}
+
+/// Draws the medians of a run as bars, their spread as a line on each. Of a run of
+/// servers only those in `names` are drawn, in that order; all if there are none.
+/// `metadata` is kept in the figure and not shown: how to draw it again.
+///
+/// # Errors
+///
+/// A name that the run does not have, or that is too long for the figure; a run
+/// without figures.
+pub fn draw(record: &Record, names: &[String], metadata: &str) -> Result<String> {
+    let (title, unit, bars, conditions) = match record {
+        Record::Throughput(run) => (
+            "Answers a second",
+            "answers a second",
+            rates(run, names)?,
+            rates_conditions(run),
+        ),
+        Record::ForkCost(run) => {
+            ensure!(names.is_empty(), "a run of forks has no servers to choose");
+            (
+                "Microseconds for a fork, by memory touched",
+                "microseconds",
+                forks(run),
+                forks_conditions(run),
+            )
+        }
+    };
+    let most = bars.iter().map(|bar| bar.value.max).fold(0.0, f64::max);
+    ensure!(most > 0.0, "the run has no figures to draw");
+    for bar in &bars {
+        ensure!(
+            bar.label.chars().count() <= LABEL,
+            "`{}` is too long a label; {LABEL} characters fit",
+            bar.label
+        );
+    }
+
+    let mut said = Vec::new();
+    for bar in &bars {
+        said.push(format!(
+            "{} {} ({} to {})",
+            bar.label,
+            bar.text,
+            grouped(bar.value.min),
+            grouped(bar.value.max)
+        ));
+    }
+    let height = 28 + bars.len() * ROW;
+    let mut svg = String::new();
+    let short: Vec<String> = bars
+        .iter()
+        .map(|bar| format!("{} {}", bar.label, bar.text))
+        .collect();
+    let label = escaped(&format!("A bar chart. {title}: {}.", short.join(", ")));
+    let desc = escaped(&format!(
+        "Medians in {unit}, with the least and the greatest: {}. {conditions}",
+        said.join("; ")
+    ));
+    writeln!(
+        svg,
+        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{label}" style="fill:var(--fg, black);font-family:var(--sans-font, sans-serif)">"#
+    )?;
+    writeln!(svg, "<desc>{desc}</desc>")?;
+    writeln!(svg, "<metadata>{}</metadata>", escaped(metadata))?;
+    writeln!(
+        svg,
+        r#"<text x="4" y="16" style="font-size:13px;font-weight:bold">{title}</text>"#
+    )?;
+    for (place, bar) in bars.iter().enumerate() {
+        let top = 28 + place * ROW;
+        let at = |figure: f64| 4.0 + figure / most * (LONGEST - 4.0);
+        let (end, min, max) = (at(bar.value.median), at(bar.value.min), at(bar.value.max));
+        let length = (end - 4.0).max(1.0);
+        let name = escaped(&bar.label);
+        writeln!(
+            svg,
+            r#"<text x="4" y="{}" style="font-size:12.5px;font-family:var(--mono-font, monospace)">{name}</text>"#,
+            top + 12
+        )?;
+        writeln!(
+            svg,
+            r#"<rect x="4" y="{}" width="{length:.1}" height="18" rx="2" style="fill:var(--links, #1f5f9f);fill-opacity:.3;stroke:var(--links, #1f5f9f);stroke-width:1"/>"#,
+            top + 18
+        )?;
+        let middle = top + 27;
+        writeln!(
+            svg,
+            r#"<path d="M{min:.1} {}v8M{max:.1} {}v8M{min:.1} {middle}H{max:.1}" style="fill:none;stroke:var(--fg, black);stroke-width:1"/>"#,
+            middle - 4,
+            middle - 4
+        )?;
+        let text = escaped(&bar.text);
+        writeln!(
+            svg,
+            r#"<text x="{:.1}" y="{}" style="font-size:12.5px">{text}</text>"#,
+            end.max(max) + 6.0,
+            top + 31
+        )?;
+    }
+    writeln!(svg, "</svg>")?;
+    Ok(svg)
+}
+
+fn rates(run: &Throughput, names: &[String]) -> Result<Vec<Bar>> {
+    let all: Vec<String> = run
+        .servers
+        .iter()
+        .map(|server| server.name.clone())
+        .collect();
+    let names = if names.is_empty() { &all } else { names };
+    names
+        .iter()
+        .map(|name| {
+            let server = run.servers.iter().find(|server| server.name == *name);
+            let server = server.with_context(|| format!("the run has no server {name}"))?;
+            Ok(Bar {
+                label: name.clone(),
+                value: server.rate,
+                text: grouped(server.rate.median),
+            })
+        })
+        .collect()
+}
+
+fn rates_conditions(run: &Throughput) -> String {
+    let rounds = run.servers.first().map_or(0, |server| server.rounds.len());
+    format!(
+        "{rounds} rounds of {} s each in turn, {} connections at a time; {}, {} cores, {}.",
+        run.seconds, run.connections, run.machine.cpu, run.machine.cores, run.machine.kernel
+    )
+}
+
+fn forks(run: &ForkCost) -> Vec<Bar> {
+    let bar = |size: &crate::record::ForkSize| Bar {
+        label: format!("{} MB", grouped(size.megabytes as f64)),
+        value: size.microseconds,
+        text: grouped(size.microseconds.median),
+    };
+    run.sizes.iter().map(bar).collect()
+}
+
+fn forks_conditions(run: &ForkCost) -> String {
+    let forks = run.sizes.first().map_or(0, |size| size.forks);
+    format!(
+        "{} rounds of {forks} forks of each size, {} pages; {}, {}.",
+        run.rounds, run.pages, run.machine.cpu, run.machine.kernel
+    )
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}

@@ -1,0 +1,245 @@
+//! The load tools: `ab` for connections that close, `wrk` for those that stay.
+//! The crate's page says why.
+
+use crate::machine;
+use crate::processes::Group;
+use crate::table::Connection;
+use anyhow::{bail, ensure, Context, Result};
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// How long a server may keep one client of `ab` waiting, in seconds.
+const PATIENCE: u64 = 10;
+
+/// How long a tool may take to end after its time is up.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// More answers than a core gives in a second: `ab` wants a number too.
+const MOST_A_SECOND: u64 = 200_000;
+
+/// What a round needs to know.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Which tool, and how.
+    pub connection: Connection,
+    /// The length of the round.
+    pub seconds: u64,
+    /// Connections open at a time, over all load processes.
+    pub connections: usize,
+    /// As many load processes (of `wrk`: threads).
+    pub cores: usize,
+}
+
+/// What the tools saw in a round.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Seen {
+    /// Answers a second, errors not counted.
+    pub rate: f64,
+    /// Whole answers.
+    pub answers: u64,
+    /// Errors of every kind.
+    pub errors: u64,
+}
+
+impl Load {
+    /// The tool's name.
+    pub fn tool(&self) -> &'static str {
+        match self.connection {
+            Connection::Close => "ab",
+            Connection::KeepAlive => "wrk",
+        }
+    }
+
+    /// How to get the tool, when the machine lacks it.
+    pub fn missing(&self) -> Option<String> {
+        let package = match self.connection {
+            Connection::Close => "apache2-utils",
+            Connection::KeepAlive => "wrk",
+        };
+        let tool = self.tool();
+        let connection = self.connection.name();
+        (!machine::has_tool(tool)).then(|| {
+            format!("{tool}, which loads {connection} rows; install it (Debian: apt-get install {package})")
+        })
+    }
+
+    /// What the tool says of its version.
+    ///
+    /// # Errors
+    ///
+    /// A tool that cannot be run.
+    pub fn version(&self) -> Result<String> {
+        let flag = match self.connection {
+            Connection::Close => "-V",
+            Connection::KeepAlive => "-v",
+        };
+        machine::first_line(self.tool(), [flag])
+    }
+
+    /// How many processes of the tool make the load.
+    pub fn processes(&self) -> usize {
+        match self.connection {
+            Connection::Close => self.cores.min(self.connections),
+            Connection::KeepAlive => 1,
+        }
+    }
+
+    /// The command line of one of them.
+    pub fn command(&self, address: &str, path: &str) -> Vec<String> {
+        let url = format!("http://{address}{path}");
+        let share = self.connections / self.processes();
+        let line = match self.connection {
+            // -r: count a broken connection and go on. -n must follow -t, which
+            // would set it to 50,000.
+            Connection::Close => format!(
+                "ab -q -r -s {PATIENCE} -t {} -n {} -c {share} -H Connection:close {url}",
+                self.seconds,
+                self.seconds * MOST_A_SECOND
+            ),
+            Connection::KeepAlive => format!(
+                "wrk -t {} -c {share} -d {} {url}",
+                self.cores.min(self.connections),
+                self.seconds
+            ),
+        };
+        line.split(' ').map(String::from).collect()
+    }
+
+    /// Loads a server for a round.
+    ///
+    /// # Errors
+    ///
+    /// A tool that cannot be run, complains, does not end, or prints what this
+    /// program does not understand.
+    pub fn run(&self, address: &str, path: &str) -> Result<Seen> {
+        let line = self.command(address, path);
+        let mut running = Vec::new();
+        for _ in 0..self.processes() {
+            let mut command = Command::new(&line[0]);
+            command.args(&line[1..]).stdin(Stdio::null());
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            running.push(Group::spawn(&mut command, self.tool())?);
+        }
+        let mut sum = Seen::default();
+        for group in &mut running {
+            if let Err(error) = group.finish(Duration::from_secs(self.seconds) + GRACE) {
+                // One that hangs would keep its pipe open.
+                ensure!(group.ended().is_some(), error);
+                let errors = text(group.child.stderr.take())?;
+                let why = errors.lines().find(|line| !line.trim().is_empty());
+                bail!("{error}: {}", why.unwrap_or("it does not say why").trim());
+            }
+            // It has ended, and what it prints fits into a pipe.
+            let output = text(group.child.stdout.take())?;
+            let seen = match self.connection {
+                Connection::Close => read_ab(&output),
+                Connection::KeepAlive => read_wrk(&output),
+            };
+            let seen = seen.with_context(|| format!("understand the report of {}", self.tool()))?;
+            sum.rate += seen.rate;
+            sum.answers += seen.answers;
+            sum.errors += seen.errors;
+        }
+        Ok(sum)
+    }
+}
+
+fn text(pipe: Option<impl Read>) -> Result<String> {
+    let mut bytes = Vec::new();
+    if let Some(mut pipe) = pipe {
+        pipe.read_to_end(&mut bytes)
+            .context("read a tool's output")?;
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Reads the report of `ab`. An answer of the wrong length, of another status
+/// than 2xx, or without an end is an error and no answer.
+///
+/// # Errors
+///
+/// A report without its figures.
+///
+/// ```
+/// let report = "\
+/// Time taken for tests:   2.000 seconds
+/// Complete requests:      1000
+/// Failed requests:        30
+///    (Connect: 0, Receive: 10, Length: 20, Exceptions: 0)
+/// Non-2xx responses:      70
+/// Requests per second:    500.00 [#/sec] (mean)
+/// ";
+/// let seen = bench::load::read_ab(report).unwrap();
+/// assert_eq!((seen.rate, seen.answers, seen.errors), (450.0, 900, 100));
+/// ```
+pub fn read_ab(report: &str) -> Result<Seen> {
+    let figure = |label: &str| -> Option<f64> {
+        let rest = report.lines().find_map(|line| line.strip_prefix(label))?;
+        rest.split_whitespace().next()?.parse().ok()
+    };
+    let whole = |label| figure(label).with_context(|| format!("no line `{label}`"));
+    let seconds = whole("Time taken for tests:")?;
+    let complete = whole("Complete requests:")? as u64;
+    let errors = whole("Failed requests:")?
+        + figure("Non-2xx responses:").unwrap_or(0.0)
+        + figure("Write errors:").unwrap_or(0.0);
+    let errors = errors as u64;
+    let answers = complete.saturating_sub(errors);
+    Ok(Seen {
+        rate: answers as f64 / seconds.max(f64::MIN_POSITIVE),
+        answers,
+        errors,
+    })
+}
+
+/// Reads the report of `wrk`.
+///
+/// # Errors
+///
+/// A report without its figures.
+///
+/// ```
+/// let report = "\
+///   1000 requests in 2.00s, 2.92MB read
+///   Socket errors: connect 1, read 2, write 3, timeout 4
+///   Non-2xx or 3xx responses: 90
+/// Requests/sec:    500.00
+/// ";
+/// let seen = bench::load::read_wrk(report).unwrap();
+/// assert_eq!((seen.rate, seen.answers, seen.errors), (455.0, 910, 100));
+/// ```
+pub fn read_wrk(report: &str) -> Result<Seen> {
+    let after = |label: &str| {
+        let lines = report.lines().map(str::trim);
+        lines
+            .filter_map(|line| line.strip_prefix(label).map(str::trim))
+            .next()
+    };
+    let rate: f64 = after("Requests/sec:")
+        .context("no line `Requests/sec:`")?
+        .parse()?;
+    let complete: u64 = report
+        .lines()
+        .find_map(|line| line.split_once(" requests in "))
+        .context("no line of requests")?
+        .0
+        .trim()
+        .parse()?;
+    let socket: u64 = after("Socket errors:")
+        .unwrap_or_default()
+        .split([' ', ','])
+        .filter_map(|word| word.parse::<u64>().ok())
+        .sum();
+    let status: u64 = match after("Non-2xx or 3xx responses:") {
+        Some(figure) => figure.parse()?,
+        None => 0,
+    };
+    // An answer of the wrong status was counted; a broken connection was not.
+    let answers = complete.saturating_sub(status);
+    Ok(Seen {
+        rate: rate * answers as f64 / complete.max(1) as f64,
+        answers,
+        errors: socket + status,
+    })
+}

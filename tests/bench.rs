@@ -1,0 +1,538 @@
+//! The bench: what it measures, what it refuses, and what it leaves behind.
+
+#![cfg(target_os = "linux")]
+
+use nix::sys::signal::{kill, Signal};
+use nix::unistd::Pid;
+use serde_json::{json, Value};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+use tests::programs::{cargo, executable};
+use tests::server::{end_with_parent, run_to_end};
+use tests::{has_tool, left_out, wait_for};
+
+const HELLO: &str = "Hello, World!\n";
+
+/// The programs of the package, built once.
+static PROGRAMS: LazyLock<BTreeMap<String, PathBuf>> = LazyLock::new(|| {
+    let mut cargo = cargo();
+    let format = "--message-format=json-render-diagnostics";
+    cargo.args(["build", "--quiet", "--locked", "-p", "bench", format]);
+    let output = cargo.output().expect("cargo can be run");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "build the bench: {errors}");
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter_map(|message| {
+            let name = message["target"]["name"].as_str()?.to_string();
+            Some((name, PathBuf::from(message["executable"].as_str()?)))
+        })
+        .collect()
+});
+
+fn program(name: &str) -> Command {
+    Command::new(&PROGRAMS[name])
+}
+
+/// A folder for one test, whose name stands in the command line of all that the
+/// bench starts there: of the servers, which are copies in it, and of the load
+/// tools, which ask for it.
+struct Place {
+    mark: String,
+    folder: PathBuf,
+    table: String,
+}
+
+impl Place {
+    fn new(test: &str) -> Place {
+        let mark = format!("bench-{test}-{}", std::process::id());
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&mark);
+        fs::create_dir_all(&folder).unwrap();
+        Place {
+            mark,
+            folder,
+            table: String::new(),
+        }
+    }
+
+    /// A program of the course, as a file of this place.
+    fn copy(&self, server: &str) -> PathBuf {
+        let copy = self.folder.join(server);
+        if !copy.exists() {
+            fs::copy(executable(server), &copy).unwrap();
+        }
+        copy
+    }
+
+    /// A row for a program of the course, with what else it shall say.
+    fn row(&mut self, name: &str, server: &str, more: &str) {
+        let copy = self.copy(server);
+        // The repository's own path may hold blanks.
+        let copy = match copy.strip_prefix(book::root()) {
+            Ok(inside) => inside.to_path_buf(),
+            Err(_) => copy,
+        };
+        self.rows(&format!(
+            "[[server]]\nname = {name:?}\nwhat = {server:?}\npath = \"/{}\"\n\
+             command = \"{} {{address}}\"\n{more}\n",
+            self.mark,
+            copy.display()
+        ));
+    }
+
+    fn hello(&mut self, name: &str, server: &str) {
+        self.row(name, server, &format!("body = {HELLO:?}"));
+    }
+
+    /// A row for `webserver1` with a child that stays: another `webserver1`.
+    fn family(&mut self, name: &str) {
+        let server = self.copy("webserver1");
+        let server = server.display();
+        let text = format!("'{server}' 127.0.0.1:0 &\nexec '{server}' \"$1\"\n");
+        fs::write(self.folder.join("family.sh"), text).unwrap();
+        self.rows(&format!(
+            "[[server]]\nname = {name:?}\nwhat = \"a family\"\npath = \"/{}\"\n\
+             body = {HELLO:?}\ncwd = {:?}\ncommand = \"sh family.sh {{address}}\"\n",
+            self.mark, self.folder
+        ));
+    }
+
+    fn rows(&mut self, rows: &str) {
+        self.table.push_str(rows);
+    }
+
+    fn bench(&self, arguments: &[&str]) -> Command {
+        let table = self.folder.join("servers.toml");
+        fs::write(&table, &self.table).unwrap();
+        let mut bench = program("bench");
+        bench.args(["--rounds=2", "--seconds=1", "--warm-up=1"]);
+        bench.arg("--table").arg(table).args(arguments);
+        bench
+    }
+
+    fn json(&self) -> PathBuf {
+        self.folder.join("run.json")
+    }
+
+    fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let mut bench = self.bench(arguments);
+        bench.arg("--json").arg(self.json());
+        let end = run_to_end(&mut bench);
+        assert_eq!(self.processes(), Vec::<String>::new(), "processes left");
+        end
+    }
+
+    fn record(&self) -> Value {
+        serde_json::from_str(&fs::read_to_string(self.json()).unwrap()).unwrap()
+    }
+
+    /// The command lines of what runs in this place.
+    fn processes(&self) -> Vec<String> {
+        self.numbered().into_values().collect()
+    }
+
+    /// The same by the numbers of the processes.
+    fn numbered(&self) -> BTreeMap<i32, String> {
+        let lines = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+            let folder = entry.ok()?.path();
+            let number = folder.file_name()?.to_str()?.parse().ok()?;
+            let line = fs::read(folder.join("cmdline")).ok()?;
+            Some((number, String::from_utf8_lossy(&line).replace('\0', " ")))
+        });
+        lines
+            .filter(|(_, line)| line.contains(&self.mark))
+            .collect()
+    }
+}
+
+/// What a failed test found left behind does not stay.
+impl Drop for Place {
+    fn drop(&mut self) {
+        for number in self.numbered().into_keys() {
+            let _ = kill(Pid::from_raw(number), Signal::SIGKILL);
+        }
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// The bench cannot be tried without the tool that makes its load.
+fn lacks(tool: &str, check: &str) -> bool {
+    let lacks = !has_tool(tool);
+    if lacks {
+        left_out(check, tool);
+    }
+    lacks
+}
+
+#[test]
+fn servers_are_measured_in_turn() {
+    if lacks("ab", "the bench measures two servers") {
+        return;
+    }
+    let mut place = Place::new("turns");
+    place.hello("first", "webserver1");
+    place.family("second");
+    let compare = ["--compare=second/first", "--baseline=second"];
+    let (code, output, errors) = place.run(&compare);
+    assert_eq!(code, Some(0), "{errors}");
+
+    let turns: Vec<&str> = errors
+        .lines()
+        .filter(|line| line.starts_with("round"))
+        .map(|line| line.split(": ").nth(1).unwrap())
+        .collect();
+    assert_eq!(turns, ["first", "second", "first", "second"]);
+
+    let run = place.record();
+    assert_eq!(run["kind"], "throughput");
+    assert_eq!(run["baseline"], "second");
+    assert_eq!(run["seconds"], 1);
+    for field in ["cpu", "kernel", "date", "rustc"] {
+        let text = run["machine"][field].as_str().unwrap();
+        assert!(!text.is_empty(), "the machine has no {field}");
+    }
+    assert!(run["machine"]["cores"].as_u64().unwrap() > 0);
+    let tool = run["tools"]["ab"]["version"].as_str().unwrap();
+    assert!(tool.contains("ApacheBench"), "{tool}");
+
+    let figure = |value: &Value| value.as_f64().unwrap();
+    let servers = run["servers"].as_array().unwrap();
+    assert_eq!(servers.len(), 2);
+    for server in servers {
+        let name = server["name"].as_str().unwrap();
+        assert!(output.contains(name), "{output}");
+        let rounds = server["rounds"].as_array().unwrap();
+        assert_eq!(rounds.len(), 2);
+        assert_eq!(server["errors"], 0, "{name}");
+        for round in rounds {
+            // One process of `ab` at least, for a second, and no faster than it says.
+            let (rate, answers) = (figure(&round["rate"]), figure(&round["answers"]));
+            assert!(rate > 100.0, "{name}: {rate} answers a second");
+            assert!((0.5..2.0).contains(&(rate / answers)), "{name}: {round}");
+            assert!(figure(&round["server_cpu_us"]) > 0.0, "{name}: {round}");
+        }
+        let rates = rounds.iter().map(|round| figure(&round["rate"]));
+        let middle = rates.sum::<f64>() / 2.0;
+        assert!((figure(&server["rate"]["median"]) - middle).abs() < 0.01);
+    }
+    let medians = [0, 1].map(|place| figure(&servers[place]["rate"]["median"]));
+    let ratio = figure(&servers[0]["ratio"]);
+    assert!((ratio - medians[0] / medians[1]).abs() < 0.001);
+    assert_eq!(figure(&servers[1]["ratio"]), 1.0);
+    assert_eq!(run["comparisons"][0]["of"], "second");
+    assert!(output.contains("second/first: "), "{output}");
+}
+
+#[test]
+fn a_wrong_answer_is_an_error() {
+    if lacks("ab", "the bench refuses a wrong answer") {
+        return;
+    }
+    let mut place = Place::new("wrong");
+    place.family("right");
+    place.row("body", "webserver1", "body = \"Hello, Mars!\\n\"");
+    place.row("status", "not_found", &format!("body = {HELLO:?}"));
+    for (wrong, why) in [
+        (
+            "body",
+            r#"the body "Hello, World!\n" where "Hello, Mars!\n""#,
+        ),
+        ("status", "404 Not Found` where 200 is expected"),
+    ] {
+        let (code, _, errors) = place.run(&["--servers", &format!("right,{wrong}")]);
+        assert_eq!(code, Some(1), "{errors}");
+        let line = errors.lines().last().unwrap();
+        assert!(line.starts_with("bench: "), "{errors}");
+        assert!(line.contains(wrong) && line.contains(why), "{errors}");
+        assert!(!place.json().exists(), "a run was recorded");
+    }
+}
+
+/// `webserver1`'s answers end with the connection, which wrk takes for an error.
+/// The bench says so, and does not use wrk for it but where it is told to.
+#[test]
+fn the_errors_of_the_load_tool_are_reported() {
+    if lacks("wrk", "the bench reports errors of wrk") {
+        return;
+    }
+    let mut place = Place::new("errors");
+    let body = format!("body = {HELLO:?}\nconnection = \"keep-alive\"");
+    place.row("lengthless", "webserver1", &body);
+    let (code, _, errors) = place.run(&[]);
+    assert_eq!(code, Some(0), "{errors}");
+    let server = &place.record()["servers"][0];
+    assert_eq!(server["tool"], "wrk");
+    assert!(server["errors"].as_u64().unwrap() > 100, "{server}");
+}
+
+const KEEPS_ALIVE: &str = r#"
+import http.server, sys
+class Hello(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "14")
+        self.end_headers()
+        self.wfile.write(b"Hello, World!\n")
+    def log_message(self, *arguments):
+        pass
+host, port = sys.argv[1].split(":")
+http.server.ThreadingHTTPServer((host, int(port)), Hello).serve_forever()
+"#;
+
+#[test]
+fn connections_that_stay_are_measured_with_wrk() {
+    let check = "the bench measures a server that keeps connections alive";
+    if lacks("wrk", check) || lacks("python3", check) {
+        return;
+    }
+    let mut place = Place::new("alive");
+    fs::write(place.folder.join("alive.py"), KEEPS_ALIVE).unwrap();
+    place.rows(&format!(
+        "[[server]]\nname = \"alive\"\nwhat = \"Python's\"\npath = \"/{}\"\nbody = {HELLO:?}\n\
+         connection = \"keep-alive\"\nneeds = [\"python3\"]\nmodules = [\"http.server\"]\n\
+         cwd = {:?}\ncommand = \"python3 alive.py {{address}}\"\nversion = \"python3 -V\"\n",
+        place.mark, place.folder
+    ));
+    let (code, output, errors) = place.run(&[]);
+    assert_eq!(code, Some(0), "{errors}");
+    assert!(output.contains("keep-alive"), "{output}");
+    let server = &place.record()["servers"][0];
+    assert_eq!(server["errors"], 0);
+    assert!(server["rate"]["median"].as_f64().unwrap() > 10.0);
+    assert!(server["version"].as_str().unwrap().starts_with("Python 3"));
+}
+
+/// Also when it has no time to clean up.
+#[test]
+fn nothing_outlives_the_bench() {
+    if lacks("ab", "what the bench starts ends with it") {
+        return;
+    }
+    for (signal, code) in [(Signal::SIGINT, Some(130)), (Signal::SIGKILL, None)] {
+        let mut place = Place::new(&format!("outlives-{}", signal as i32));
+        place.hello("a", "webserver1");
+        match signal {
+            Signal::SIGINT => place.family("b"),
+            // A child of a server that is killed must see to itself.
+            _ => place.hello("b", "smallest_answer"),
+        }
+        let mut bench = place.bench(&["--warm-up=60"]);
+        end_with_parent(bench.stdout(Stdio::null()).stderr(Stdio::null()));
+        let mut bench = bench.spawn().unwrap();
+        wait_for("the servers and the load", || {
+            assert_eq!(bench.try_wait().unwrap(), None, "the bench has ended");
+            let all = place.processes();
+            let load = all.iter().any(|line| line.starts_with("ab "));
+            let others = all.iter().filter(|line| !line.starts_with("ab "));
+            // The bench, and a process of each server at least.
+            (load && others.count() >= 3).then_some(())
+        });
+        kill(Pid::from_raw(bench.id() as i32), signal).unwrap();
+        let end = wait_for("the end of the bench", || bench.try_wait().unwrap());
+        assert_eq!(end.code(), code);
+        match signal {
+            Signal::SIGINT => assert_eq!(place.processes(), Vec::<String>::new()),
+            // The kernel does it, in its own time.
+            _ => wait_for("the end of all", || {
+                place.processes().is_empty().then_some(())
+            }),
+        }
+    }
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let mut place = Place::new("missing");
+    place.hello("here", "webserver1");
+    let needs = "needs = [\"no-such-tool\"]\ninstall = \"make one\"\nbody = \"\"";
+    place.row("gone", "webserver1", needs);
+    let (code, _, errors) = run_to_end(place.bench(&["--servers=here"]).env("PATH", "/nowhere"));
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("apt-get install apache2-utils"), "{errors}");
+
+    if lacks("ab", "the bench leaves out what is missing") {
+        return;
+    }
+    let named = "left out: gone: no no-such-tool; make one";
+    let (code, output, errors) = place.run(&[]);
+    assert_eq!(code, Some(1));
+    assert!(errors.contains(named), "{errors}");
+    assert!(
+        output.contains("here "),
+        "the others are measured: {output}"
+    );
+    let (code, _, errors) = place.run(&["--available"]);
+    assert_eq!(code, Some(0), "{errors}");
+    assert!(errors.contains(named), "{errors}");
+}
+
+#[test]
+fn a_server_that_ends_is_an_error() {
+    if lacks("ab", "the bench sees the end of a server") {
+        return;
+    }
+    let mut place = Place::new("ends");
+    place.rows(
+        "[[server]]\nname = \"brief\"\nwhat = \"ends\"\ncommand = \"true {address}\"\n\
+         path = \"/\"\nbody = \"\"\n",
+    );
+    let (code, _, errors) = place.run(&[]);
+    assert_eq!(code, Some(1));
+    assert!(
+        errors.contains("brief has ended (exit status 0)"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn mistakes_are_found_before_the_first_round() {
+    let mut place = Place::new("mistakes");
+    place.hello("only", "webserver1");
+    for (argument, why) in [
+        (
+            "--servers=other",
+            "no server is named other; there are only",
+        ),
+        ("--baseline=other", "the baseline other is not measured"),
+        ("--compare=only/other", "other is not measured"),
+        ("--compare=only", "two names with a slash"),
+    ] {
+        let (code, _, errors) = place.run(&[argument]);
+        assert_eq!(code, Some(1));
+        assert!(errors.contains(why), "{argument}: {errors}");
+    }
+    place.rows("colour = \"red\"\n");
+    let (code, _, errors) = place.run(&[]);
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("unknown field `colour`"), "{errors}");
+}
+
+/// The rows of the table that are not ours give the right answer too.
+#[test]
+fn the_peers_answer() {
+    let check = "the bench measures the peers of webserver3g";
+    if lacks("ab", check) || lacks("cc", check) || lacks("python3", check) {
+        return;
+    }
+    let mut bench = program("bench");
+    bench.args(["--rounds=1", "--seconds=1", "--warm-up=1"]);
+    bench.arg("--servers=fork.c,webserver3g.py");
+    let (code, output, errors) = run_to_end(&mut bench);
+    assert_eq!(code, Some(0), "{errors}");
+    for line in output.lines().filter(|line| line.contains(" close ")) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        assert_eq!(words[5], "0", "errors: {line}");
+    }
+    assert!(output.contains("\nfork.c "), "{output}");
+    assert!(output.contains("\nwebserver3g.py "), "{output}");
+}
+
+#[test]
+fn a_fork_costs_more_as_memory_grows() {
+    let place = Place::new("fork");
+    let mut cost = program("fork_cost");
+    cost.args(["--megabytes=0,64", "--rounds=3", "--forks=20", "--json"]);
+    let (code, output, errors) = run_to_end(cost.arg(place.json()));
+    assert_eq!(code, Some(0), "{errors}");
+    assert!(output.contains("median us"), "{output}");
+    let run = place.record();
+    assert_eq!(run["kind"], "fork-cost");
+    let sizes = run["sizes"].as_array().unwrap();
+    let median = |place: usize| sizes[place]["microseconds"]["median"].as_f64().unwrap();
+    assert!(median(1) > median(0) * 1.5, "{sizes:?}");
+    assert!(sizes[1]["resident_megabytes"].as_u64().unwrap() >= 64);
+    assert!(sizes[0]["resident_megabytes"].as_u64().unwrap() < 64);
+
+    let (code, _, errors) = run_to_end(program("fork_cost").arg("--megabytes=999999999"));
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("MB are free"), "{errors}");
+}
+
+#[test]
+fn a_figure_says_what_it_shows() {
+    let place = Place::new("figure");
+    let server = |name: &str, median: f64| {
+        json!({
+            "name": name, "what": "", "command": "", "version": null, "connection": "close",
+            "tool": "ab", "rounds": [], "errors": 0, "ratio": 1.0,
+            "rate": {"median": median, "min": median - 50.0, "max": median + 100.0},
+            "server_cpu_us": {"median": 1.0, "min": 1.0, "max": 1.0},
+        })
+    };
+    let run = json!({
+        "kind": "throughput", "seconds": 5, "warm_up_seconds": 1, "connections": 32,
+        "tools": {}, "baseline": "a<b", "comparisons": [],
+        "machine": {"cpu": "C", "cores": 2, "memory_mib": 1, "load_before": 0.0, "kernel": "K", "date": "D", "rustc": "R"},
+        "servers": [server("a<b", 12000.0), server("half", 6000.0), server("third", 4000.0)],
+    });
+    fs::write(place.json(), run.to_string()).unwrap();
+    let draw = |name: &str, arguments: &[&str]| {
+        let mut figure = program("figure");
+        figure
+            .args(["run.json", name])
+            .args(arguments)
+            .current_dir(&place.folder);
+        let (code, _, errors) = run_to_end(&mut figure);
+        match code {
+            Some(0) => Ok(fs::read_to_string(place.folder.join(name)).unwrap()),
+            _ => Err(errors),
+        }
+    };
+    let svg = draw("figure.svg", &[]).unwrap();
+    assert_eq!(
+        draw("figure.svg", &[]).unwrap(),
+        svg,
+        "another figure of the same run"
+    );
+    for part in [
+        r#"viewBox="0 0 360 "#,
+        r#"role="img""#,
+        r#"aria-label="A bar chart. Answers a second: a&lt;b 12,000, half 6,000, third 4,000.""#,
+        "half 6,000 (5,950 to 6,100)",
+        ">a&lt;b</text>",
+        "var(--links, #1f5f9f)",
+        "cargo run -p bench --bin figure -- run.json figure.svg</metadata>",
+    ] {
+        assert!(svg.contains(part), "no {part} in {svg}");
+    }
+    // Bars are as long as their figures are high, from nothing on.
+    let widths: Vec<f64> = svg
+        .lines()
+        .filter(|line| line.starts_with("<rect"))
+        .map(|line| line.split('"').nth(5).unwrap().parse().unwrap())
+        .collect();
+    assert_eq!(widths.len(), 3);
+    assert!((widths[0] / widths[1] - 2.0).abs() < 0.01, "{widths:?}");
+    assert!((widths[0] / widths[2] - 3.0).abs() < 0.01, "{widths:?}");
+
+    let some = draw("some.svg", &["--servers=third,half"]).unwrap();
+    assert!(some.contains("second: third 4,000, half 6,000."), "{some}");
+    assert!(
+        some.contains("some.svg --servers third,half</metadata>"),
+        "{some}"
+    );
+    let error = draw("none.svg", &["--servers=other"]).unwrap_err();
+    assert!(error.contains("the run has no server other"), "{error}");
+}
+
+/// Whoever changes what is recorded must still be able to draw what was.
+#[test]
+fn recorded_runs_can_be_drawn() {
+    let place = Place::new("recorded");
+    let runs = book::root().join("code/bench/runs");
+    let mut drawn = 0;
+    for entry in fs::read_dir(runs).unwrap() {
+        let run = entry.unwrap().path();
+        let mut figure = program("figure");
+        figure.arg(&run).arg(place.folder.join("figure.svg"));
+        let (code, _, errors) = run_to_end(&mut figure);
+        assert_eq!(code, Some(0), "{}: {errors}", run.display());
+        drawn += 1;
+    }
+    assert!(drawn > 0, "no run is recorded");
+}
