@@ -4,14 +4,26 @@
 //! It asserts that the failure happens in the program that owes the debt, and,
 //! once the program that repays it stands in the course, that it is gone there.
 
+use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
 use std::process::Command;
-use tests::client::{get, End};
+use tests::client::{get, Client, End};
+use tests::experiments::{
+    child_that_ends_during_accept, children_that_end_together, crowd, is_frozen_by_a_stopped_child,
+    END,
+};
+use tests::processes::{self, Process};
 use tests::programs::course;
-use tests::server::{run_to_end, Server};
+use tests::server::{run_to_end, Server, Setup};
+use tests::wait_for;
 
 /// Shows the debt named `test`: `fails` says whether a server fails.
-fn debt(test: &str, fails: impl Fn(&Server) -> bool) {
+fn debt(test: &str, fails: impl Fn(&mut Server) -> bool) {
+    debt_of(test, |setup| setup, fails);
+}
+
+/// The same for a server that is not started as usual.
+fn debt_of(test: &str, setup: impl Fn(Setup) -> Setup, fails: impl Fn(&mut Server) -> bool) {
     let course = course();
     let debt = course.debts.iter().find(|debt| debt.test == test);
     let debt = debt.unwrap_or_else(|| panic!("code/book/course.toml has no debt `{test}`"));
@@ -20,12 +32,15 @@ fn debt(test: &str, fails: impl Fn(&Server) -> bool) {
         let arguments = usual.map(|usual| debt.with.as_ref().unwrap_or(usual));
         Some(format!("{name} {}", arguments.map_or("", String::as_str)))
     };
+    let fails = |program: &str| {
+        let server = setup(Setup::new(program)).start();
+        fails(&mut server.unwrap_or_else(|error| panic!("{error}")))
+    };
     let owes = debt.shown.as_ref().unwrap_or(&debt.owes);
     let owes = command(owes).expect("the table has been checked");
-    assert!(fails(&Server::start(&owes)), "{owes} does not owe `{test}`");
+    assert!(fails(&owes), "{owes} does not owe `{test}`");
     if let Some(repays) = command(&debt.repays) {
-        let repaid = !fails(&Server::start(&repays));
-        assert!(repaid, "{repays} does not repay `{test}`");
+        assert!(!fails(&repays), "{repays} does not repay `{test}`");
     }
 }
 
@@ -62,11 +77,11 @@ fn one_client_at_a_time() {
         let mut first = server.connect();
         let mut second = server.connect();
         second.send(get("/"));
-        let (early, _) = second.read_soon();
-        let (answer, _) = first.ask(&get("/"));
+        server.wait_until_idle();
+        let early = second.read_now();
+        let answer = first.send(get("/")).read_until(END);
         assert!(answer.contains("200"), "the first client is served");
-        let (late, _) = second.read_to_end();
-        early.is_empty() && !late.is_empty()
+        early.is_empty() && is_served(&mut second)
     });
 }
 
@@ -76,11 +91,18 @@ fn a_silent_client_holds_the_server() {
         let silent = server.connect();
         let mut other = server.connect();
         other.send(get("/"));
-        let (waiting, end) = other.read_soon();
+        server.wait_until_idle();
+        let waiting = other.read_now();
         drop(silent);
-        let (served, _) = other.read_to_end();
-        waiting.is_empty() && end == End::Silent && !served.is_empty()
+        waiting.is_empty() && is_served(&mut other)
     });
+}
+
+/// Who had to wait is served in the end, or there is more wrong than the debt.
+fn is_served(client: &mut Client) -> bool {
+    let answer = client.read_until(END);
+    assert!(answer.ends_with(END), "a client who waited got {answer:?}");
+    true
 }
 
 #[test]
@@ -172,5 +194,96 @@ fn every_answer_ends_its_connection() {
     debt("every_answer_ends_its_connection", |server| {
         let (answer, end) = server.connect().ask(&get("/"));
         answer.contains("\r\nConnection: close\r\n") && end == End::Closed
+    });
+}
+
+#[test]
+fn the_parent_keeps_its_copy() {
+    debt("the_parent_keeps_its_copy", |server| {
+        let mut client = server.connect();
+        let answer = client.send(get("/")).read_until(END);
+        assert!(answer.contains("200"), "the client is served");
+        server.wait_until_idle();
+        // The child has gone, and nobody else would close it.
+        client.read_soon().1 == End::Silent
+    });
+}
+
+#[test]
+fn descriptors_run_out() {
+    let few = |setup: Setup| setup.most_descriptors(32);
+    debt_of("descriptors_run_out", few, |server| {
+        for _ in 0..40 {
+            if let Ok(mut client) = Client::try_connect(server.address) {
+                client.try_send(get("/")).read_until(END);
+            }
+        }
+        server.wait_until_idle();
+        !server.is_running() && server.errors().contains("accept: EMFILE")
+    });
+}
+
+#[test]
+fn children_stay_as_zombies() {
+    debt("children_stay_as_zombies", |server| {
+        server.connect().send(get("/")).read_until(END);
+        server.lasting_zombies() == 1
+    });
+}
+
+#[test]
+fn a_signal_ends_the_server() {
+    debt("a_signal_ends_the_server", |server| {
+        child_that_ends_during_accept(server);
+        server.wait_until_idle();
+        !server.is_running() && server.errors().contains("accept: EINTR")
+    });
+}
+
+#[test]
+fn one_signal_stands_for_many() {
+    debt("one_signal_stands_for_many", |server| {
+        children_that_end_together(server, 8) == 7
+    });
+}
+
+#[test]
+fn a_stopped_child_freezes_the_server() {
+    debt("a_stopped_child_freezes_the_server", |server| {
+        is_frozen_by_a_stopped_child(server)
+    });
+}
+
+#[test]
+fn a_silent_client_costs_a_process() {
+    debt("a_silent_client_costs_a_process", |server| {
+        let before = server.wait_until_idle().len();
+        let _silent: Vec<Client> = (0..4).map(|_| server.connect()).collect();
+        server.wait_until_idle().len() == before + 4
+    });
+}
+
+#[test]
+fn a_crowd_of_silent_clients_ends_the_server() {
+    let few = |setup: Setup| setup.most_processes(16);
+    debt_of("a_crowd_of_silent_clients_ends_the_server", few, |server| {
+        let _silent = crowd(server, 200);
+        server.wait_until_idle();
+        !server.is_running() && server.errors().contains("fork: EAGAIN")
+    });
+}
+
+#[test]
+fn told_alone_to_stop_it_leaves_its_children() {
+    debt("told_alone_to_stop_it_leaves_its_children", |server| {
+        let _silent = server.connect();
+        let children = server.wait_until_idle();
+        server.signal(Signal::SIGTERM);
+        wait_for("the end of the server", || {
+            (!server.is_running()).then_some(())
+        });
+        server.wait_until_idle();
+        let left = |child: &Process| !matches!(processes::state(child.pid), None | Some('Z'));
+        children.iter().any(left)
     });
 }

@@ -9,9 +9,12 @@
 //! followed by arguments: `PROGRAM="webserver2 streamapp:large"`.
 
 use flate2::write::GzDecoder;
+use nix::sys::signal::Signal;
 use std::io::Write;
 use std::net::TcpListener;
 use tests::client::{get, Client, End};
+use tests::experiments::END;
+use tests::processes::Process;
 use tests::server::Server;
 
 /// Says what is wrong with a program, named or by its path.
@@ -462,5 +465,140 @@ fn mounted() {
             .ask("POST /wiki/page HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello");
         let whole = answer.ends_with("\n\nhello");
         ensure(whole, format!("a POST lost its body: {answer:?}"))
+    });
+}
+
+/// Asks a server that may have ended, or that may leave the connection open.
+fn hello(server: &Server) -> Result<Client, String> {
+    let client = Client::try_connect(server.address);
+    let mut client = client.map_err(|error| format!("a client was not let in: {error}"))?;
+    let answer = client.try_send(get("/")).read_until(END);
+    let answered = answer.ends_with(END);
+    ensure(answered, format!("a client got {answer:?}"))?;
+    Ok(client)
+}
+
+#[test]
+fn reap_in_loop() {
+    exercise("webserver3d", "reap_in_loop", |program| {
+        let server = &serve(program)?;
+        for client in 1..=5 {
+            let mut client_itself = hello(server)?;
+            let zombies = server.lasting_zombies();
+            let at_most_the_last = format!("after {client} clients it has {zombies} zombies");
+            ensure(zombies <= 1, at_most_the_last)?;
+            let (_, end) = client_itself.read_soon();
+            ensure(end == End::Closed, "the answer does not end")?;
+        }
+        Ok(())
+    });
+}
+
+/// The children that have not ended.
+fn serving(server: &Server) -> usize {
+    let children: Vec<Process> = server.wait_until_idle();
+    children.iter().filter(|child| child.state != 'Z').count()
+}
+
+#[test]
+fn limit_children() {
+    exercise("webserver3g", "limit_children", |program| {
+        let server = &serve(program)?;
+        let mut clients: Vec<Client> = (0..12).map(|_| server.connect()).collect();
+        let children = serving(server);
+        ensure(
+            children == 8,
+            format!("12 clients have {children} children"),
+        )?;
+        let mut last = clients.split_off(11);
+        let waiting = last.iter_mut().map(|client| client.read_now());
+        ensure(
+            waiting.flatten().count() == 0,
+            "the last was not left waiting",
+        )?;
+
+        // Those who wait come in when others leave.
+        clients.drain(..8);
+        let children = serving(server);
+        ensure(children == 4, format!("4 clients have {children} children"))?;
+        for client in clients.iter_mut().chain(&mut last) {
+            let (answer, end) = client.ask(&get("/"));
+            let served = answer.ends_with(END) && end == End::Closed;
+            ensure(served, format!("a client who waited got {answer:?}"))?;
+        }
+        // A zombie is no child that serves.
+        (0..30).try_for_each(|_| hello(server).map(drop))
+    });
+}
+
+#[test]
+fn count_answers() {
+    exercise("webserver3g", "count_answers", |program| {
+        let server = &serve(program)?;
+        for answers in [1, 20] {
+            let before = printed(server);
+            for _ in before..answers {
+                // One that is answered, and one that leaves before.
+                hello(server)?;
+                server.connect().reset();
+            }
+            // It may count when the next client comes.
+            server.wait_until_idle();
+            let next = server.connect();
+            server.wait_until_idle();
+            let printed = printed(server);
+            next.reset();
+            let wanted = format!("wanted `answers: {answers}`, it printed {printed}");
+            ensure(printed == answers, wanted)?;
+            ensure(server.zombies() == 0, "it leaves zombies")?;
+        }
+        Ok(())
+    });
+}
+
+/// The number in the last line `answers: N`; 0 without one.
+fn printed(server: &Server) -> usize {
+    let output = server.output();
+    let mut lines = output.lines().rev();
+    let number = lines.find_map(|line| line.strip_prefix("answers: ")?.parse().ok());
+    number.unwrap_or(0)
+}
+
+#[test]
+fn refuse_politely() {
+    exercise("webserver3g", "refuse_politely", |program| {
+        let server = &serve(program)?;
+        let mut held: Vec<Client> = (0..8).map(|_| server.connect()).collect();
+        let children = serving(server);
+        ensure(children == 8, format!("8 clients have {children} children"))?;
+        for speaks in [true, false] {
+            // The request is there before the server looks, so that a close
+            // without further thought resets the connection.
+            server.signal(Signal::SIGSTOP);
+            server.wait_for_state('T');
+            let mut client = server.connect();
+            if speaks {
+                client.send(get("/"));
+            }
+            server.signal(Signal::SIGCONT);
+            server.wait_until_idle();
+            let (answer, end) = client.read_soon();
+            let answer = String::from_utf8_lossy(&answer).into_owned();
+            let refused = answer.starts_with("HTTP/1.1 503 ") && end == End::Closed;
+            ensure(refused, format!("the ninth got {answer:?} and {end:?}"))?;
+        }
+        for client in &mut held {
+            client.ask(&get("/"));
+        }
+        server.wait_until_idle();
+        // All eight places are free again.
+        let mut others: Vec<Client> = (0..8).map(|_| server.connect()).collect();
+        others.iter_mut().try_for_each(|client| {
+            let (answer, _) = client.ask(&get("/"));
+            ensure(
+                answer.ends_with(END),
+                format!("one of eight got {answer:?}"),
+            )
+        })
     });
 }

@@ -320,7 +320,8 @@ impl Ports {
         for port in ["8888", "3000"] {
             let own = served.is_some_and(|name| (name == "book") == (port == "3000"));
             let taken = self.0.iter().any(|(page, _)| *page == port);
-            if (own || text.contains(port)) && !taken {
+            let visited = port == "8888" && run_client(text).is_some();
+            if (own || visited || text.contains(port)) && !taken {
                 self.0.push((port, Port::free()));
             }
         }
@@ -354,7 +355,8 @@ impl Ports {
             Some("book") if !command.contains("--address") => {
                 format!("{command} -- --address {}", address("3000"))
             }
-            Some("book") | None => command,
+            Some("book") => command,
+            None => visiting(&command, || address("8888")),
             Some(name) if has_address(&command, name) => command,
             Some(_) if command.contains("cargo run") && !command.contains(" -- ") => {
                 format!("{command} -- {}", address("8888"))
@@ -363,6 +365,28 @@ impl Ports {
         };
         command.replace("target/debug/", &format!("{}/", folder().display()))
     }
+}
+
+/// The command with an address for `client3`, if it runs that and gives none.
+fn visiting(command: &str, address: impl Fn() -> String) -> String {
+    match run_client(command) {
+        Some((before, after)) if !command.contains("--address") => {
+            let cargo = before.ends_with("--bin client3");
+            let after = after.strip_prefix(" --").filter(|_| cargo).unwrap_or(after);
+            let separator = if cargo { " --" } else { "" };
+            format!("{before}{separator} --address {}{after}", address())
+        }
+        _ => command.to_string(),
+    }
+}
+
+/// A command that runs `client3`, cut after that name.
+fn run_client(command: &str) -> Option<(&str, &str)> {
+    let runs = ["--bin client3", "target/debug/client3"];
+    let start = runs
+        .iter()
+        .find_map(|run| Some(command.find(run)? + run.len()));
+    start.map(|end| command.split_at(end))
 }
 
 /// Whether a port comes after the name: `:8888`, but not the colon of
@@ -423,7 +447,8 @@ fn served(command: &str) -> Option<String> {
         .iter()
         .zip(befores)
         .find_map(|(word, before)| started(word, before))?;
-    course().program(name).map(|program| program.name.clone())
+    let program = course().program(name).cloned()?;
+    program.serves.then_some(program.name)
 }
 
 /// The words of the shell itself.
@@ -436,14 +461,18 @@ const BUILT_IN: [&str; 12] = [
 /// `setting-up.md` names, wherever they stand.
 fn tools(command: &str) -> Vec<String> {
     const NAMED: [&str; 7] = ["curl", "nc", "node", "python3", "ss", "strace", "telnet"];
+    // What stands between quotes is for another program to read.
+    let quoted = Regex::new(r#"'[^']*'|"[^"]*""#).expect("a constant, used by every test");
+    let command = quoted.replace_all(command, "=");
     let named = command
         .split_whitespace()
         .filter(|word| NAMED.contains(word));
     let first = command
         .split(['|', ';'])
         .filter_map(|part| {
-            part.split_whitespace()
-                .find(|word| !word.contains(['=', ':']))
+            let mut words = part.split_whitespace();
+            let word = words.find(|word| !word.contains(['=', ':']))?;
+            Some(word.trim_start_matches('('))
         })
         .filter(|word| !word.contains('/') && !BUILT_IN.contains(word));
     named.chain(first).map(str::to_string).collect()

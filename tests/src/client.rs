@@ -25,10 +25,29 @@ pub enum End {
 
 impl Client {
     /// Connects to a server.
+    ///
+    /// # Panics
+    ///
+    /// When it does not listen.
     pub fn connect(address: SocketAddr) -> Client {
-        let stream = TcpStream::connect_timeout(&address, LIMIT);
-        let stream = stream.unwrap_or_else(|error| panic!("connect to {address}: {error}"));
-        Client { stream }
+        let client = Client::try_connect(address);
+        client.unwrap_or_else(|error| panic!("connect to {address}: {error}"))
+    }
+
+    /// Connects to a server that may have ended.
+    ///
+    /// # Errors
+    ///
+    /// What the system says of a server that does not listen.
+    pub fn try_connect(address: SocketAddr) -> std::io::Result<Client> {
+        let stream = TcpStream::connect_timeout(&address, LIMIT)?;
+        Ok(Client { stream })
+    }
+
+    /// Sends these bytes to a server that may have ended.
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Client {
+        let _ = self.stream.write_all(bytes.as_ref());
+        self
     }
 
     /// Where the client stands.
@@ -96,6 +115,37 @@ impl Client {
     /// What comes without long waiting: for a server that should say nothing.
     pub fn read_soon(&mut self) -> (Vec<u8>, End) {
         self.read(SILENCE)
+    }
+
+    /// What has come by now.
+    pub fn read_now(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut chunk = [0; 65536];
+        let set = self.stream.set_nonblocking(true);
+        set.expect("every socket takes this flag");
+        while let Ok(read @ 1..) = self.stream.read(&mut chunk) {
+            bytes.extend_from_slice(&chunk[..read]);
+        }
+        let set = self.stream.set_nonblocking(false);
+        set.expect("every socket takes this flag");
+        bytes
+    }
+
+    /// Everything up to the first `end` in it, or up to the end of the
+    /// connection. For an answer whose connection stays open after it.
+    pub fn read_until(&mut self, end: &str) -> String {
+        let set = self.stream.set_read_timeout(Some(LIMIT));
+        set.expect("the patience is not zero");
+        let mut bytes = Vec::new();
+        let mut byte = [0];
+        while !bytes.ends_with(end.as_bytes()) {
+            match self.stream.read(&mut byte) {
+                Ok(1..) => bytes.push(byte[0]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Ok(0) | Err(_) => break,
+            }
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     fn read(&mut self, patience: std::time::Duration) -> (Vec<u8>, End) {

@@ -4,6 +4,8 @@
 #![deny(missing_docs)]
 
 pub mod client;
+pub mod experiments;
+pub mod processes;
 pub mod programs;
 pub mod server;
 pub mod terminal;
@@ -17,6 +19,18 @@ pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// How long a test waits for what it knows must *not* happen.
 pub const SILENCE: Duration = Duration::from_millis(500);
+
+/// Whether `condition` holds within [`SILENCE`].
+pub fn soon(mut condition: impl FnMut() -> bool) -> bool {
+    let start = Instant::now();
+    while !condition() {
+        if start.elapsed() > SILENCE {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    true
+}
 
 /// Waits until `condition` gives something, and fails the test after [`LIMIT`].
 pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
@@ -36,6 +50,18 @@ pub fn left_out(check: &str, what: &str) {
     say(&format!("not checked: {check}: this machine has no {what}"));
     let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
     assert!(!ci, "{check}: {what} must be installed where CI=true");
+}
+
+/// Makes room for as many open descriptors in this process as the system lets it
+/// have.
+pub fn make_room_for_descriptors() {
+    use nix::sys::resource::{getrlimit, setrlimit, Resource};
+    let limit = Resource::RLIMIT_NOFILE;
+    if let Ok((_, most)) = getrlimit(limit) {
+        // macOS refuses "without limit".
+        let most = most.min(10_240);
+        let _ = setrlimit(limit, most, most);
+    }
 }
 
 /// Prints a line that is seen also when the test passes: the test harness keeps

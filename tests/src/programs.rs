@@ -1,7 +1,8 @@
 //! The programs of the course, built once for each test binary.
 
 use book::course::Course;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
@@ -52,6 +53,60 @@ pub fn folder() -> PathBuf {
     let any = executables().values().next();
     let folder = any.and_then(|file| file.parent());
     folder.unwrap_or(Path::new("target/debug")).to_path_buf()
+}
+
+/// Builds programs, given as their names and texts, in a package of their own, with
+/// these lines of `[dependencies]`, and gives the folder of the executables.
+///
+/// # Errors
+///
+/// What cargo says of them.
+///
+/// # Panics
+///
+/// When the files cannot be written.
+pub fn build_alone(
+    package: &str,
+    programs: &[(String, String)],
+    dependencies: &BTreeSet<String>,
+) -> Result<PathBuf, String> {
+    let alone = folder().join("../tmp/alone");
+    let folder = alone.join(package);
+    let dependencies: Vec<&str> = dependencies.iter().map(String::as_str).collect();
+    // The empty workspace keeps cargo from looking for ours above it.
+    let manifest = format!(
+        "[package]\nname = \"{package}\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n\
+         [dependencies]\n{}\n\n[workspace]\n",
+        dependencies.join("\n")
+    );
+    let lock = fs::read_to_string(book::root().join("Cargo.lock"));
+    let lock = lock.expect("the workspace has one");
+    let mut cargo = cargo();
+    cargo.args(["build", "--offline", "--quiet", "--color=never"]);
+    write(&folder.join("Cargo.toml"), &manifest);
+    write(&folder.join("Cargo.lock"), &lock);
+    for (name, text) in programs {
+        write(&folder.join(format!("src/bin/{name}.rs")), text);
+        cargo.args(["--bin", name]);
+    }
+    let target = alone.join("target");
+    let output = cargo.arg("--target-dir").arg(&target);
+    let output = output.current_dir(&folder).output();
+    let output = output.map_err(|error| format!("run cargo: {error}"))?;
+    match output.status.success() {
+        true => Ok(target.join("debug")),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+    }
+}
+
+/// Writes a file unless it stands there already: cargo goes by its time.
+fn write(file: &Path, text: &str) {
+    if fs::read_to_string(file).is_ok_and(|old| old == text) {
+        return;
+    }
+    let folder = file.parent().unwrap_or(Path::new("."));
+    let written = fs::create_dir_all(folder).and_then(|()| fs::write(file, text));
+    written.unwrap_or_else(|error| panic!("write {}: {error}", file.display()));
 }
 
 /// Cargo, as it runs these tests.

@@ -1,12 +1,17 @@
 //! A server of the course, started on a free port of the loopback interface.
 
 use crate::client::Client;
-use crate::{programs, wait_for, LIMIT, SILENCE};
-use nix::sys::signal::{killpg, Signal};
+use crate::processes::{self, Process};
+use crate::{programs, soon, wait_for, LIMIT};
+use nix::sys::resource::{setrlimit, Resource};
+use nix::sys::signal::{kill, killpg, Signal};
 use nix::unistd::Pid;
-use std::io::Read;
+use std::fs;
+use std::io::{ErrorKind, Read};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -19,35 +24,104 @@ pub struct Server {
     child: Child,
     output: Collected,
     errors: Collected,
+    /// What it runs from, if not from the original.
+    _copy: Option<Copy>,
 }
 
 /// What a process has written into a pipe so far.
 type Collected = Arc<Mutex<Vec<u8>>>;
 
-impl Server {
-    /// Starts a program of the course, or a path to one, on a free port. Words
-    /// after the name are arguments: `webserver2 wsgiapp:app`.
+/// How a server is to be started.
+pub struct Setup {
+    program: String,
+    arguments: Vec<String>,
+    address: String,
+    command: Command,
+    copy: Option<Copy>,
+}
+
+impl Setup {
+    /// A program of the course, or a path to one, on a free port, without limits.
+    /// Words after its name are arguments: `webserver2 wsgiapp:app`.
+    pub fn new(program: &str) -> Setup {
+        let mut words = program.split_whitespace();
+        let program = words.next().unwrap_or_default();
+        Setup {
+            program: program.to_string(),
+            arguments: words.map(str::to_string).collect(),
+            address: "127.0.0.1:0".to_string(),
+            command: Command::new(programs::executable(program)),
+            copy: None,
+        }
+    }
+
+    /// On this address.
+    pub fn address(mut self, address: &str) -> Setup {
+        self.address = address.to_string();
+        self
+    }
+
+    /// With at most that many descriptors.
+    pub fn most_descriptors(mut self, most: u64) -> Setup {
+        limit(&mut self.command, Resource::RLIMIT_NOFILE, most);
+        self
+    }
+
+    /// With at most that many processes, itself among them. Root has no such
+    /// limit, so for root it runs as a user who has no other process, and from
+    /// a copy that this user may read.
     ///
     /// # Panics
     ///
-    /// When it does not print its address as its first line.
-    pub fn start(program: &str) -> Server {
-        Server::try_start(program, "127.0.0.1:0").unwrap_or_else(|error| panic!("{error}"))
+    /// When the copy cannot be made.
+    pub fn most_processes(mut self, most: u64) -> Setup {
+        if nix::unistd::geteuid().is_root() {
+            let copy = Copy::of(&programs::executable(&self.program));
+            self.command = Command::new(&copy.file);
+            // No system gives these numbers to anybody.
+            let user = 60_600 + copy.number;
+            self.command.uid(user).gid(user).current_dir("/");
+            self.copy = Some(copy);
+            limit(&mut self.command, Resource::RLIMIT_NPROC, most);
+        } else {
+            let others = processes::threads_of_this_user();
+            limit(&mut self.command, Resource::RLIMIT_NPROC, others + most);
+        }
+        self
     }
 
-    /// Starts a program of the course, or a path to one, on `address`; see
-    /// [`Server::start`].
+    /// Run by another program, which gets these arguments first: a tracer, say.
+    /// The number of the server's process is then that of the other.
+    pub fn under(mut self, words: &[&str]) -> Setup {
+        let program = self.command.get_program().to_owned();
+        let (tool, arguments) = words.split_first().expect("a program is named");
+        self.command = Command::new(tool);
+        self.command.args(arguments).arg(program);
+        self
+    }
+
+    /// Runs it to its end with these arguments instead of an address: see
+    /// [`run_to_end`].
+    pub fn run(mut self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        run_to_end(self.command.args(arguments))
+    }
+
+    /// Starts it.
     ///
     /// # Errors
     ///
     /// A program that ends, or prints something else, before it serves.
-    pub fn try_start(program: &str, address: &str) -> Result<Server, String> {
-        let mut command = programs::command(program);
-        command.arg(address);
-        command.stdin(Stdio::null());
+    pub fn start(self) -> Result<Server, String> {
+        let Setup {
+            program,
+            arguments,
+            address,
+            mut command,
+            copy,
+        } = self;
+        command.args(arguments).arg(address).stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        end_with_parent(&mut command);
-        let child = command.spawn();
+        let child = spawn(&mut command);
         let mut child = child.map_err(|error| format!("start {program}: {error}"))?;
 
         let output = collect(child.stdout.take());
@@ -57,6 +131,7 @@ impl Server {
             child,
             output,
             errors,
+            _copy: copy,
         };
         let line = wait_for("the server's first line", || {
             let output = server.output();
@@ -74,6 +149,28 @@ impl Server {
             .ok_or_else(|| format!("{program} began with `{line}`"))?;
         Ok(server)
     }
+}
+
+impl Server {
+    /// Starts a program of the course, or a path to one, on a free port; see
+    /// [`Setup::new`].
+    ///
+    /// # Panics
+    ///
+    /// When it does not print its address as its first line.
+    pub fn start(program: &str) -> Server {
+        Server::try_start(program, "127.0.0.1:0").unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Starts a program of the course, or a path to one, on `address`; see
+    /// [`Setup::new`].
+    ///
+    /// # Errors
+    ///
+    /// A program that ends, or prints something else, before it serves.
+    pub fn try_start(program: &str, address: &str) -> Result<Server, String> {
+        Setup::new(program).address(address).start()
+    }
 
     /// Connects to it.
     pub fn connect(&self) -> Client {
@@ -87,14 +184,7 @@ impl Server {
 
     /// Whether it prints `text` soon, if it has not yet.
     pub fn prints(&self, text: &str) -> bool {
-        let start = Instant::now();
-        while !self.output().contains(text) {
-            if start.elapsed() > SILENCE {
-                return false;
-            }
-            thread::sleep(Duration::from_millis(2));
-        }
-        true
+        soon(|| self.output().contains(text))
     }
 
     /// Waits until it has printed `text`.
@@ -114,10 +204,80 @@ impl Server {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// The number of its process.
+    /// Waits until it has ended by itself, and gives its exit code (none after a
+    /// signal) and its errors.
+    pub fn wait_for_end(&mut self) -> (Option<i32>, String) {
+        let status = wait_for("the end of the server", || {
+            self.child.try_wait().expect("it is our child")
+        });
+        // Its children may hold the pipe open, but what it wrote is there.
+        let errors = wait_for("its errors", || {
+            let errors = self.errors();
+            (errors.ends_with('\n') || status.code().is_none()).then_some(errors)
+        });
+        (status.code(), errors)
+    }
+
+    /// The number of its process, and of its group.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
+
+    /// Its children, also those that have ended and were not reaped.
+    pub fn children(&self) -> Vec<Process> {
+        processes::children(self.pid())
+    }
+
+    /// How many of its children are zombies.
+    pub fn zombies(&self) -> usize {
+        let children = self.children();
+        children.iter().filter(|child| child.state == 'Z').count()
+    }
+
+    /// Waits until it has that many children, zombies among them.
+    pub fn wait_for_children(&self, number: usize) -> Vec<Process> {
+        wait_for(&format!("{number} children"), || {
+            let children = self.children();
+            (children.len() == number).then_some(children)
+        })
+    }
+
+    /// Waits until it has that many zombies.
+    pub fn wait_for_zombies(&self, number: usize) {
+        wait_for(&format!("{number} zombies"), || {
+            (self.zombies() == number).then_some(())
+        });
+    }
+
+    /// How many descriptors it holds.
+    pub fn descriptors(&self) -> usize {
+        processes::descriptors(self.pid()).expect("it is our child, and there")
+    }
+
+    /// Sends a signal to the server alone.
+    pub fn signal(&self, signal: Signal) {
+        let sent = kill(Pid::from_raw(self.pid() as i32), signal);
+        sent.expect("it is our child, and not reaped");
+    }
+
+    /// Sends a signal to the server and to all that it has started, as Ctrl-C
+    /// does.
+    pub fn signal_group(&self, signal: Signal) {
+        let sent = killpg(Pid::from_raw(self.pid() as i32), signal);
+        sent.expect("the group is there");
+    }
+
+    /// Waits until it is in that state: see [`Process::state`].
+    pub fn wait_for_state(&self, state: char) {
+        wait_for_state(self.pid(), state);
+    }
+}
+
+/// Waits until a process is in that state: see [`Process::state`].
+pub fn wait_for_state(pid: u32, state: char) {
+    wait_for(&format!("state {state} of process {pid}"), || {
+        (processes::state(pid) == Some(state)).then_some(())
+    });
 }
 
 impl Drop for Server {
@@ -125,6 +285,56 @@ impl Drop for Server {
         let group = Pid::from_raw(self.child.id() as i32);
         let _ = killpg(group, Signal::SIGKILL);
         let _ = self.child.wait();
+    }
+}
+
+/// A copy of a program for a user who may not read the original. Dropping it
+/// removes it.
+struct Copy {
+    folder: PathBuf,
+    file: PathBuf,
+    /// No other copy that is in use has it.
+    number: u32,
+}
+
+impl Copy {
+    fn of(program: &Path) -> Copy {
+        // A folder that is there already belongs to another test.
+        let (folder, number) = (0..500)
+            .map(|number| {
+                (
+                    std::env::temp_dir().join(format!("course-{number}")),
+                    number,
+                )
+            })
+            .find(|(folder, _)| fs::create_dir(folder).is_ok())
+            .expect("a folder can be made where temporary files go");
+        let file = folder.join(program.file_name().unwrap_or_default());
+        fs::copy(program, &file).expect("there is room for a copy");
+        for path in [&folder, &file] {
+            let readable = fs::Permissions::from_mode(0o755);
+            fs::set_permissions(path, readable).expect("it is ours");
+        }
+        Copy {
+            folder,
+            file,
+            number,
+        }
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Limits what the command, once started, may have of something.
+fn limit(command: &mut Command, resource: Resource, most: u64) {
+    // SAFETY: between fork and exec the closure calls setrlimit alone, which
+    // makes a system call and nothing else.
+    unsafe {
+        command.pre_exec(move || Ok(setrlimit(resource, most, most)?));
     }
 }
 
@@ -149,6 +359,17 @@ fn text(collected: &Collected) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// Starts a command in a process group of its own.
+fn spawn(command: &mut Command) -> std::io::Result<Child> {
+    end_with_parent(command);
+    // A copy is busy while another thread, which has started a process at the
+    // wrong moment, holds the descriptor that it was written through.
+    wait_for("the end of the copying", || match command.spawn() {
+        Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => None,
+        child => Some(child),
+    })
+}
+
 /// Puts a command into a process group of its own, and, where the system can,
 /// ends it when the test that started it dies.
 pub fn end_with_parent(command: &mut Command) {
@@ -167,12 +388,11 @@ pub fn end_with_parent(command: &mut Command) {
 /// Runs a command to its end, within [`LIMIT`], and gives its exit code (none
 /// after a signal), output and errors.
 pub fn run_to_end(command: &mut Command) -> (Option<i32>, String, String) {
-    end_with_parent(command);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let mut child = command.spawn().expect("the command can be started");
+    let mut child = spawn(command).expect("the command can be started");
     let output = collect(child.stdout.take());
     let errors = collect(child.stderr.take());
     let group = Pid::from_raw(child.id() as i32);

@@ -75,7 +75,7 @@ pub fn boot<F: Future>(future: F) -> Result<F::Output> {
 }
 // ANCHOR_END: boot
 
-// ANCHOR: target
+// ANCHOR: path
 /// What a path must not have as it is: RFC 3986, section 3.3.
 const PATH: &AsciiSet = &CONTROLS
     .add(b' ')
@@ -94,6 +94,8 @@ const PATH: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
+// ANCHOR_END: path
+// ANCHOR: target
 /// And a query, whose percent signs are from the client.
 const QUERY: &AsciiSet = &PATH.remove(b'%').remove(b'?');
 
@@ -165,6 +167,8 @@ impl Chunks {
     }
 }
 
+// ANCHOR_END: chunks
+// ANCHOR: next_chunk
 impl Iterator for Chunks {
     type Item = io::Result<Bytes>;
 
@@ -192,7 +196,7 @@ impl Refusal {
             .map_or(Ok(()), |refused| Err((*refused).into()))
     }
 }
-// ANCHOR_END: chunks
+// ANCHOR_END: next_chunk
 
 // ANCHOR: start
 /// `start_response`, without the fields that the server has to itself. Under

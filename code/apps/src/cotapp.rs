@@ -17,9 +17,9 @@ use percent_encoding::percent_decode_str;
 use std::time::Duration;
 use tokio::time::sleep;
 
+// ANCHOR: app
 const PAUSE: Duration = Duration::from_millis(50);
 
-// ANCHOR: app
 /// Its project, and the adapter around it.
 ///
 /// # Errors
@@ -46,6 +46,8 @@ impl Project for Greetings {
     }
 }
 
+// ANCHOR_END: app
+// ANCHOR: routes
 impl App for Greetings {
     fn name(&self) -> &'static str {
         "greetings"
@@ -62,7 +64,7 @@ impl App for Greetings {
         ])
     }
 }
-// ANCHOR_END: app
+// ANCHOR_END: routes
 
 // ANCHOR: hello
 async fn index() -> &'static str {

@@ -36,6 +36,9 @@ pub struct Program {
     pub file: PathBuf,
     /// The name of the step before it.
     pub before: Option<String>,
+    /// Whether it is a server, and takes the address where it serves as its
+    /// argument.
+    pub serves: bool,
     /// What it is started with, if it needs to be told something.
     pub arguments: Option<String>,
     /// Its lines without anchor comments, each with its number in the file.
@@ -124,6 +127,7 @@ struct Row {
     name: String,
     file: PathBuf,
     before: Option<String>,
+    serves: Option<bool>,
     arguments: Option<String>,
 }
 
@@ -271,6 +275,7 @@ impl Program {
             name: row.name,
             file: row.file,
             before: row.before,
+            serves: row.serves.unwrap_or(true),
             arguments: row.arguments,
             lines,
             dependencies,
@@ -319,7 +324,9 @@ impl Library {
                 .take_while(|(line, _)| code(line))
                 .filter(|(line, _)| {
                     let line = line.trim_start();
-                    let left_out = ["///", "//!", "#![", "use ", "pub use ", "mod ", "pub mod "];
+                    let left_out = [
+                        "///", "//!", "#![", "#[cfg(", "use ", "pub use ", "mod ", "pub mod ",
+                    ];
                     let left_out = left_out.iter().any(|start| line.starts_with(start));
                     !left_out && !anchors::is_comment(line)
                 })
@@ -423,6 +430,7 @@ mod tests {
             name: String::new(),
             file: PathBuf::new(),
             before: None,
+            serves: true,
             arguments: None,
             lines: lines.iter().map(|line| (0, line.to_string())).collect(),
             dependencies: Vec::new(),

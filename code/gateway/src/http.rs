@@ -338,13 +338,13 @@ fn check_host(version: &str, fields: &[(String, Vec<u8>)]) -> Result<(), Refused
         _ => Err(bad_request("there is more than one Host")),
     }
 }
-// ANCHOR_END: host
 
 /// RFC 3986, section 3.2, without the user.
 fn is_host(host: &[u8]) -> bool {
     let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte);
     host.iter().all(allowed)
 }
+// ANCHOR_END: host
 
 // ANCHOR: framing
 /// Section 6.3, for a request. Two answers to the question where it ends are
@@ -390,8 +390,8 @@ fn content_length(value: &[u8]) -> Result<u64, Refused> {
 }
 // ANCHOR_END: content_length
 
+// ANCHOR: to_environ
 impl Head {
-    // ANCHOR: to_environ
     /// The environ of this request. What the head does not say is left to the
     /// server: `SERVER_NAME`, `SERVER_PORT`, `REMOTE_ADDR`, the flags.
     pub fn environ(&self, input: Input) -> Environ {

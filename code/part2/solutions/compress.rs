@@ -168,10 +168,18 @@ fn print_response(outcome: &Outcome) -> io::Result<()> {
 fn marked(mark: u8, head: &[u8]) -> Vec<u8> {
     let mut text = Vec::with_capacity(2 * head.len());
     for line in head.split_inclusive(|byte| *byte == b'\n') {
-        text.extend([mark, b' ']);
+        let line = line.trim_ascii_end();
+        text.push(mark);
+        text.extend(line.first().map(|_| b' '));
         // A client could send what a terminal takes for a command.
-        let printable = |byte: &u8| if byte.is_ascii_control() { b'?' } else { *byte };
-        text.extend(line.trim_ascii_end().iter().map(printable));
+        let shown = |byte: &u8| {
+            if matches!(byte, b' '..=b'~') {
+                *byte
+            } else {
+                b'?'
+            }
+        };
+        text.extend(line.iter().map(shown));
         text.push(b'\n');
     }
     text

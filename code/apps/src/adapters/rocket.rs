@@ -13,6 +13,7 @@ use std::rc::Rc;
 use tokio::io::AsyncReadExt;
 use tokio::runtime::Runtime;
 
+// ANCHOR: refusals
 const CHUNK_SIZE: usize = 8 * 1024; // bytes of an answer, at most at a time
 
 const TOO_LARGE: Refused = Refused {
@@ -23,6 +24,7 @@ const UNKNOWN_METHOD: Refused = Refused {
     status: "501 Not Implemented",
     why: "Rocket has no such method",
 };
+// ANCHOR_END: refusals
 
 // ANCHOR: application
 /// A Rocket as an application.
@@ -76,6 +78,8 @@ fn request(client: &'static Client, environ: &mut Environ) -> Result<LocalReques
         return Err(TOO_LARGE.into());
     }
 
+    // ANCHOR_END: request
+    // ANCHOR: request_fields
     let method: Method = environ
         .text("REQUEST_METHOD")
         .parse()
@@ -100,7 +104,7 @@ fn request(client: &'static Client, environ: &mut Environ) -> Result<LocalReques
         None => request,
     })
 }
-// ANCHOR_END: request
+// ANCHOR_END: request_fields
 
 // ANCHOR: answer
 fn answer(
@@ -118,6 +122,8 @@ fn answer(
     Ok(Box::new(Chunked { runtime, response }))
 }
 
+// ANCHOR_END: answer
+// ANCHOR: chunked
 /// The body of an answer.
 struct Chunked {
     runtime: Rc<Runtime>,
@@ -145,4 +151,4 @@ impl Drop for Chunked {
         self.response = None;
     }
 }
-// ANCHOR_END: answer
+// ANCHOR_END: chunked

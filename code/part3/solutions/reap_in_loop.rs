@@ -1,0 +1,99 @@
+//! reap_in_loop: webserver3d that closes its copies, and reaps without a handler.
+//!
+//!     cargo run --bin reap_in_loop [ADDRESS]
+//!
+//! At the top of its loop it takes the children that have ended. Send it clients one
+//! by one, and there is one zombie at most; send 128 at once, and see how many stay,
+//! and how long. Ctrl-C ends it.
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::socket::{self, listen, Backlog};
+use nix::sys::wait::{waitpid, WaitPidFlag, WaitStatus};
+use nix::unistd::{fork, getpid, getppid, ForkResult};
+use std::env;
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::process::ExitCode;
+
+const ADDRESS: &str = "127.0.0.1:8888";
+const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait: the most there can be
+const REQUEST_SIZE: usize = 1024; // bytes: all that is ever read of a request
+const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\n\nHello, World!\n";
+
+fn main() -> ExitCode {
+    let address = env::args_os().nth(1).unwrap_or_else(|| ADDRESS.into());
+    match serve_forever(&address.to_string_lossy()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve_forever(address: &str) -> io::Result<()> {
+    let listener = TcpListener::bind(address).map_err(|error| {
+        let hint = "another address can be the first argument";
+        io::Error::new(error.kind(), format!("bind {address}: {error}; {hint}"))
+    })?;
+    // The library has asked for a queue of 128. The call that comes last counts.
+    let backlog = Backlog::new(BACKLOG).and_then(|backlog| listen(&listener, backlog));
+    backlog.map_err(|errno| failed("listen", errno))?;
+
+    let address = listener.local_addr()?;
+    let mut terminal = io::stdout();
+    writeln!(terminal, "Serving HTTP on http://{address}/ ...")?;
+    terminal.flush()?;
+
+    loop {
+        // Until those who are left have not ended, or none is left.
+        while !matches!(
+            waitpid(None, Some(WaitPidFlag::WNOHANG)),
+            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD)
+        ) {}
+        let connection = match accept(&listener) {
+            Ok(connection) => connection,
+            // The client left while it was still waiting: no reason to stop.
+            Err(Errno::ECONNABORTED) => continue,
+            Err(errno) => return Err(failed("accept", errno)),
+        };
+        // SAFETY: there is one thread, so the child may do whatever its parent might.
+        match unsafe { fork() } {
+            Ok(ForkResult::Child) => {
+                drop(listener); // the child's copy
+                if let Err(error) = handle_request(connection) {
+                    eprintln!("request: {error}");
+                }
+                // SAFETY: it ends this process and touches no memory.
+                unsafe { libc::_exit(0) }
+            }
+            Ok(ForkResult::Parent { .. }) => drop(connection), // the parent's copy
+            Err(errno) => return Err(failed("fork", errno)),
+        }
+    }
+}
+
+/// The kernel's accept, once. The library's would call it again after a signal.
+fn accept(listener: &TcpListener) -> Result<TcpStream, Errno> {
+    let connection = socket::accept(listener.as_raw_fd())?;
+    // SAFETY: the kernel has opened this descriptor for us, and nothing else owns it.
+    Ok(unsafe { TcpStream::from_raw_fd(connection) })
+}
+
+fn handle_request(mut connection: TcpStream) -> io::Result<()> {
+    let mut request = [0; REQUEST_SIZE];
+    let received = connection.read(&mut request)?;
+
+    let mut terminal = io::stdout();
+    writeln!(terminal, "child pid {}, parent pid {}", getpid(), getppid())?;
+    terminal.write_all(&request[..received])?;
+    terminal.flush()?;
+
+    connection.write_all(RESPONSE)
+}
+
+fn failed(call: &str, errno: Errno) -> io::Error {
+    io::Error::other(format!("{call}: {errno}"))
+}

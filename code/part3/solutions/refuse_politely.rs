@@ -1,0 +1,136 @@
+//! refuse_politely: webserver3g that says 503 when it has too many children.
+//!
+//!     cargo run --bin refuse_politely [ADDRESS]
+//!
+//! Open eight connections with nc, and visit with curl -i: the parent itself answers,
+//! that there is no child left for you. Let one nc go, and be served. Ctrl-C ends it.
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::signal::{sigaction, SaFlags, SigAction, SigHandler, SigSet, Signal};
+use nix::sys::socket::{self, listen, Backlog};
+use nix::sys::wait::{waitpid, WaitPidFlag, WaitStatus};
+use nix::unistd::{fork, getpid, getppid, ForkResult};
+use std::env;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+const ADDRESS: &str = "127.0.0.1:8888";
+const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait: the most there can be
+const MOST_CHILDREN: usize = 8; // at once
+const REQUEST_SIZE: usize = 1024; // bytes: all that is ever read of a request
+const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\n\nHello, World!\n";
+const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\nRetry-After: 1\n\nToo many clients.\n";
+
+static CHILDREN: AtomicUsize = AtomicUsize::new(0); // that have not been reaped
+
+fn main() -> ExitCode {
+    let address = env::args_os().nth(1).unwrap_or_else(|| ADDRESS.into());
+    match serve_forever(&address.to_string_lossy()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve_forever(address: &str) -> io::Result<()> {
+    let listener = TcpListener::bind(address).map_err(|error| {
+        let hint = "another address can be the first argument";
+        io::Error::new(error.kind(), format!("bind {address}: {error}; {hint}"))
+    })?;
+    // The library has asked for a queue of 128. The call that comes last counts.
+    let backlog = Backlog::new(BACKLOG).and_then(|backlog| listen(&listener, backlog));
+    backlog.map_err(|errno| failed("listen", errno))?;
+
+    let address = listener.local_addr()?;
+    let mut terminal = io::stdout();
+    writeln!(terminal, "Serving HTTP on http://{address}/ ...")?;
+    terminal.flush()?;
+
+    let handler = SigHandler::Handler(reap);
+    let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
+    // SAFETY: reap calls only what a signal handler may call, and restores errno.
+    let installed = unsafe { sigaction(Signal::SIGCHLD, &action) };
+    installed.map_err(|errno| failed("sigaction", errno))?;
+
+    loop {
+        let connection = match accept(&listener) {
+            Ok(connection) => connection,
+            // The client left while it was still waiting: no reason to stop.
+            Err(Errno::ECONNABORTED) => continue,
+            // A signal came, and its handler has seen to it.
+            Err(Errno::EINTR) => continue,
+            Err(errno) => return Err(failed("accept", errno)),
+        };
+        if CHILDREN.load(Ordering::Relaxed) >= MOST_CHILDREN {
+            if let Err(error) = refuse(connection) {
+                eprintln!("refuse: {error}");
+            }
+            continue;
+        }
+        // Before the child exists: it might end before the parent gets to counting.
+        CHILDREN.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: there is one thread, so the child may do whatever its parent might.
+        match unsafe { fork() } {
+            Ok(ForkResult::Child) => {
+                drop(listener); // the child's copy
+                if let Err(error) = handle_request(connection) {
+                    eprintln!("request: {error}");
+                }
+                // SAFETY: it ends this process and touches no memory.
+                unsafe { libc::_exit(0) }
+            }
+            Ok(ForkResult::Parent { .. }) => drop(connection), // the parent's copy
+            Err(errno) => return Err(failed("fork", errno)),
+        }
+    }
+}
+
+extern "C" fn reap(_: libc::c_int) {
+    let errno = Errno::last_raw(); // of the code that the signal interrupted
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            // Those who are left have not ended; or none is left.
+            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => break,
+            _ => {
+                CHILDREN.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+    Errno::set_raw(errno);
+}
+
+/// The kernel's accept, once. The library's would call it again after a signal.
+fn accept(listener: &TcpListener) -> Result<TcpStream, Errno> {
+    let connection = socket::accept(listener.as_raw_fd())?;
+    // SAFETY: the kernel has opened this descriptor for us, and nothing else owns it.
+    Ok(unsafe { TcpStream::from_raw_fd(connection) })
+}
+
+/// It must not wait for the request: while the parent waits, nobody is served.
+fn refuse(mut connection: TcpStream) -> io::Result<()> {
+    connection.write_all(BUSY)?;
+    // The end of the answer leaves before the reset that the close may cause.
+    connection.shutdown(Shutdown::Write)
+}
+
+fn handle_request(mut connection: TcpStream) -> io::Result<()> {
+    let mut request = [0; REQUEST_SIZE];
+    let received = connection.read(&mut request)?;
+
+    let mut terminal = io::stdout();
+    writeln!(terminal, "child pid {}, parent pid {}", getpid(), getppid())?;
+    terminal.write_all(&request[..received])?;
+    terminal.flush()?;
+
+    connection.write_all(RESPONSE)
+}
+
+fn failed(call: &str, errno: Errno) -> io::Error {
+    io::Error::other(format!("{call}: {errno}"))
+}

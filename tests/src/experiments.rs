@@ -1,0 +1,136 @@
+//! What is done to servers that have children, so that a failure comes every time
+//! or never. Nothing here waits for a fixed time and hopes: it waits until
+//! the server and its children have nothing to do.
+
+use crate::client::{get, Client};
+use crate::processes::{self, Process};
+use crate::server::{wait_for_state, Server};
+use crate::wait_for;
+use nix::sys::signal::{kill, Signal};
+use nix::unistd::Pid;
+use std::time::{Duration, Instant};
+
+/// How long all must sleep until they are taken to be waiting for somebody else.
+/// What wakes a process makes it `R` at once, however busy the machine is.
+const ASLEEP: Duration = Duration::from_millis(100);
+
+/// The end of the answer that the servers of the series give.
+pub const END: &str = "Hello, World!\n";
+
+impl Server {
+    /// Waits until the server and all that it has started have nothing to do, and
+    /// gives its children, also those that have ended and were not reaped.
+    pub fn wait_until_idle(&self) -> Vec<Process> {
+        let mut since = Instant::now();
+        let mut before = Vec::new();
+        wait_for("the server and its children to be idle", || {
+            let mut group = processes::all();
+            group.retain(|process| process.group == self.pid());
+            let busy = |process: &Process| matches!(process.state, 'R' | 'D' | 'U');
+            if group != before || group.iter().any(busy) {
+                since = Instant::now();
+            }
+            before = group;
+            (since.elapsed() > ASLEEP).then(|| self.children())
+        })
+    }
+
+    /// How many zombies are left when nobody has anything to do any more.
+    pub fn lasting_zombies(&self) -> usize {
+        let children = self.wait_until_idle();
+        children.iter().filter(|child| child.state == 'Z').count()
+    }
+}
+
+/// Connects clients who say nothing, and waits until each has a child.
+pub fn silent_clients(server: &Server, number: usize) -> Vec<Client> {
+    let before = server.children().len();
+    let clients = (0..number).map(|_| server.connect()).collect();
+    server.wait_for_children(before + number);
+    clients
+}
+
+/// Connects a client who says nothing, and gives it and the number of its child.
+pub fn silent_client(server: &Server) -> (Client, u32) {
+    let before = server.children();
+    let client = server.connect();
+    let is_new = |child: &Process| !before.iter().any(|old| old.pid == child.pid);
+    let child = wait_for("a new child", || server.children().into_iter().find(is_new));
+    (client, child.pid)
+}
+
+/// Lets `number` children end while the server cannot look, and gives how many stay
+/// as zombies when it can.
+///
+/// The server is stopped, so the signals of its children meet in the one bit that
+/// the kernel keeps of them.
+pub fn children_that_end_together(server: &Server, number: usize) -> usize {
+    let mut clients = silent_clients(server, number);
+    server.wait_until_idle();
+    server.signal(Signal::SIGSTOP);
+    server.wait_for_state('T');
+    for client in &mut clients {
+        let answer = client.send(get("/")).read_until(END);
+        assert!(answer.ends_with(END), "a child answered {answer:?}");
+    }
+    server.wait_for_zombies(number);
+    server.signal(Signal::SIGCONT);
+    server.lasting_zombies()
+}
+
+/// Lets a child end while the server sleeps in `accept`.
+pub fn child_that_ends_during_accept(server: &Server) {
+    let mut client = server.connect();
+    server.wait_for_children(1);
+    // Its one child sleeps in `read`, and it in `accept`.
+    server.wait_until_idle();
+    let answer = client.send(get("/")).read_until(END);
+    assert!(answer.ends_with(END), "the child answered {answer:?}");
+}
+
+/// Whether a client has to wait while a child of somebody else is stopped.
+pub fn is_frozen_by_a_stopped_child(server: &Server) -> bool {
+    let (mut held, child) = silent_client(server);
+    let signal = |signal| {
+        let sent = kill(Pid::from_raw(child as i32), signal);
+        sent.expect("the child waits for its client");
+    };
+    server.wait_until_idle();
+    signal(Signal::SIGSTOP);
+    wait_for_state(child, 'T');
+    let mut other = server.connect();
+    other.send(get("/"));
+    server.wait_until_idle();
+    let early = other.read_now();
+
+    signal(Signal::SIGCONT);
+    let answer = held.send(get("/")).read_until(END);
+    assert!(
+        answer.ends_with(END),
+        "the stopped child answered {answer:?}"
+    );
+    let frozen = early.is_empty();
+    if frozen {
+        let late = other.read_until(END);
+        assert!(late.ends_with(END), "the client who waited got {late:?}");
+    }
+    frozen
+}
+
+/// Connects clients who say nothing until the server has ended, `most` at most,
+/// and gives them.
+pub fn crowd(server: &mut Server, most: usize) -> Vec<Client> {
+    let mut clients = Vec::new();
+    while clients.len() < most && server.is_running() {
+        // The server may end at any time.
+        let Ok(client) = Client::try_connect(server.address) else {
+            break;
+        };
+        clients.push(client);
+        wait_for("a child, or the end of the server", || {
+            let served = server.children().len() >= clients.len();
+            (served || !server.is_running()).then_some(())
+        });
+    }
+    clients
+}
