@@ -11,9 +11,9 @@ use std::convert::Infallible;
 use std::time::Duration;
 use tokio::time::sleep;
 
+// ANCHOR: app
 const PAUSE: Duration = Duration::from_millis(50);
 
-// ANCHOR: app
 /// Its routes, and the adapter around them.
 ///
 /// # Errors

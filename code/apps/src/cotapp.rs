@@ -17,9 +17,9 @@ use percent_encoding::percent_decode_str;
 use std::time::Duration;
 use tokio::time::sleep;
 
+// ANCHOR: app
 const PAUSE: Duration = Duration::from_millis(50);
 
-// ANCHOR: app
 /// Its project, and the adapter around it.
 ///
 /// # Errors
@@ -28,7 +28,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub fn app() -> Result<impl Application + Send + Sync> {
     adapters::cot::application(|| Greetings)
 }
+// ANCHOR_END: app
 
+// ANCHOR: project
 /// A project of Cot has apps, and an app has routes. This one is both.
 struct Greetings;
 
@@ -45,7 +47,9 @@ impl Project for Greetings {
         DynErrorPageHandler::new(error_page)
     }
 }
+// ANCHOR_END: project
 
+// ANCHOR: routes
 impl App for Greetings {
     fn name(&self) -> &'static str {
         "greetings"
@@ -62,7 +66,7 @@ impl App for Greetings {
         ])
     }
 }
-// ANCHOR_END: app
+// ANCHOR_END: routes
 
 // ANCHOR: hello
 async fn index() -> &'static str {

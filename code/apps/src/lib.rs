@@ -20,6 +20,12 @@
 
 #![deny(missing_docs)]
 
+pub mod echoapp;
+pub mod failapp;
+pub mod streamapp;
+pub mod wsgiapp;
+
+// ANCHOR: features
 #[cfg(feature = "actix")]
 pub mod actixapp;
 #[cfg(feature = "adapters")]
@@ -28,12 +34,9 @@ pub mod adapters;
 pub mod axumapp;
 #[cfg(feature = "cot")]
 pub mod cotapp;
-pub mod echoapp;
-pub mod failapp;
 #[cfg(feature = "rocket")]
 pub mod rocketapp;
-pub mod streamapp;
-pub mod wsgiapp;
+// ANCHOR_END: features
 
 use gateway::Application;
 use std::fmt;

@@ -9,9 +9,9 @@ use rocket::{catch, catchers, get, post, routes, Config};
 use std::time::Duration;
 use tokio::time::sleep;
 
+// ANCHOR: app
 const PAUSE: Duration = Duration::from_millis(50);
 
-// ANCHOR: app
 /// Its routes, and the adapter around them.
 ///
 /// # Errors
