@@ -5,8 +5,11 @@
 //! PROGRAM=/path/to/your/program cargo test --test exercises NAME
 //! ```
 //!
-//! `PROGRAM` may also be the name of a program of the course.
+//! `PROGRAM` may also be the name of a program of the course, and either may be
+//! followed by arguments: `PROGRAM="webserver2 streamapp:large"`.
 
+use flate2::write::GzDecoder;
+use std::io::Write;
 use std::net::TcpListener;
 use tests::client::{get, Client, End};
 use tests::server::Server;
@@ -203,5 +206,261 @@ fn patience() {
             answered,
             "a silent client holds the server for more than a second and a half",
         )
+    });
+}
+
+/// An answer: its head as text, its body as bytes.
+struct Answer {
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// The answer to a request for `path` with some more fields.
+    fn to(server: &Server, method: &str, path: &str, fields: &str) -> Result<Answer, String> {
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
+        let (answer, _) = server.connect().send(request).read_to_end();
+        let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+        let end = end.ok_or_else(|| {
+            let answer = String::from_utf8_lossy(&answer).into_owned();
+            format!("{method} {path} got no head: {answer:?}")
+        })?;
+        Ok(Answer {
+            head: String::from_utf8_lossy(&answer[..end + 2]).into_owned(),
+            body: answer[end + 4..].to_vec(),
+        })
+    }
+
+    fn status(&self) -> &str {
+        self.head.split(' ').nth(1).unwrap_or_default()
+    }
+
+    /// All fields of that name, as one.
+    fn field(&self, name: &str) -> Option<String> {
+        let fields = self.head.lines().filter_map(|line| line.split_once(": "));
+        let named = fields.filter(|(field, _)| field.eq_ignore_ascii_case(name));
+        let values: Vec<&str> = named.map(|(_, value)| value).collect();
+        (!values.is_empty()).then(|| values.join(", "))
+    }
+}
+
+#[test]
+fn range() {
+    exercise(
+        "webserver2 streamapp:large",
+        "range rangeapp:app",
+        |program| {
+            let server = &serve(program)?;
+            let ask = |method, fields: &str| Answer::to(server, method, "/", fields);
+            let lines: String = (0..100_000).map(|line| format!("{line:09}\n")).collect();
+            let document = lines.as_bytes();
+
+            for (range, first, last) in [
+                ("bytes=500-519", 500, 519),
+                ("bytes=0-0", 0, 0),
+                ("bytes=999980-", 999_980, 999_999),
+                ("bytes=-10", 999_990, 999_999),
+                ("bytes=-2000000", 0, 999_999),
+                ("bytes=999999-99999999999999999999999", 999_999, 999_999),
+                ("BYTES=1-2", 1, 2),
+            ] {
+                let answer = ask("GET", &format!("Range: {range}\r\n"))?;
+                let status = format!("{range} wanted the status 206, and got {}", answer.status());
+                ensure(answer.status() == "206", status)?;
+                let wanted = Some(format!("bytes {first}-{last}/1000000"));
+                let found = answer.field("Content-Range");
+                let wrong = format!("{range} wanted Content-Range {wanted:?}, and got {found:?}");
+                ensure(found == wanted, wrong)?;
+                let right = answer.body == document[first..=last];
+                ensure(
+                    right,
+                    format!("{range} got other bytes than {first} to {last}"),
+                )?;
+            }
+            for range in [
+                "bytes=1000000-",
+                "bytes=-0",
+                "bytes=99999999999999999999999-",
+            ] {
+                let answer = ask("GET", &format!("Range: {range}\r\n"))?;
+                let status = format!("{range} wanted the status 416, and got {}", answer.status());
+                ensure(answer.status() == "416", status)?;
+                let found = answer.field("Content-Range");
+                let size = found.as_deref() == Some("bytes */1000000");
+                ensure(size, format!("{range} got the Content-Range {found:?}"))?;
+            }
+            for fields in [
+                "",
+                "Range: bytes=519-500\r\n",
+                "Range: bytes=a-b\r\n",
+                "Range: bytes=+1-2\r\n",
+                "Range: bytes=-\r\n",
+                "Range: bytes\r\n",
+                "Range: lines=1-2\r\n",
+                "Range: bytes=0-1,4-5\r\n",
+                "Range: bytes=0-1\r\nIf-Range: \"yesterday's\"\r\n",
+            ] {
+                let answer = ask("GET", fields)?;
+                let whole = answer.status() == "200" && answer.body == document;
+                ensure(whole, format!("{fields:?} did not bring the whole"))?;
+                let accepts = answer.field("Accept-Ranges");
+                let says = accepts.as_deref() == Some("bytes");
+                ensure(says, format!("Accept-Ranges was {accepts:?}"))?;
+            }
+            let head = ask("HEAD", "Range: bytes=0-1\r\n")?;
+            let length = head.field("Content-Length");
+            let whole = head.status() == "200" && length.as_deref() == Some("1000000");
+            ensure(whole, format!("a range is for GET; HEAD got {}", head.head))
+        },
+    );
+}
+
+const GZIP: &str = "Accept-Encoding: gzip\r\n";
+
+#[test]
+fn compress() {
+    exercise("webserver2", "compress", |program| {
+        for name in ["streamapp:app", "streamapp:late", "streamapp:write"] {
+            let server = &serve(&format!("{program} validator:{name}"))?;
+            let answer = Answer::to(server, "GET", "/", GZIP)?;
+            let text = unpack(&answer).map_err(|error| format!("{name}: {error}"))?;
+            let counted = text == b"1\n2\n3\n4\n5\n";
+            let text = String::from_utf8_lossy(&text);
+            ensure(counted, format!("{name}: unpacked, the body was {text:?}"))?;
+            // Once in three is enough: a busy machine may bring the chunks late.
+            let paced = (0..3).any(|_| comes_in_pieces(server));
+            ensure(paced, format!("{name}: its chunks came all at once"))?;
+        }
+
+        let server = &serve(&format!("{program} validator:streamapp:large"))?;
+        for accept in ["gzip", "GZIP", "br, gzip;q=0.5", "*", "deflate, *;q=0.1"] {
+            let fields = format!("Accept-Encoding: {accept}\r\n");
+            let answer = Answer::to(server, "GET", "/", &fields)?;
+            let text = unpack(&answer).map_err(|error| format!("{accept}: {error}"))?;
+            let whole = text == vec![b'x'; 1_000_000];
+            ensure(whole, format!("{accept}: unpacked, the body was another"))?;
+            let sent = answer.body.len();
+            ensure(sent < 10_000, format!("{accept}: {sent} bytes were sent"))?;
+        }
+        for accept in ["identity", "gzip;q=0", "br", "gzip;q=0, *", "gzipped"] {
+            let fields = format!("Accept-Encoding: {accept}\r\n");
+            let answer = Answer::to(server, "GET", "/", &fields)?;
+            let plain = answer.field("Content-Encoding").is_none();
+            let plain = plain && answer.body.len() == 1_000_000;
+            ensure(plain, format!("{accept}: compressed all the same"))?;
+            check_vary(&answer)?;
+        }
+
+        let get = Answer::to(server, "GET", "/", GZIP)?;
+        let head = Answer::to(server, "HEAD", "/", GZIP)?;
+        let length = head.body.len();
+        ensure(length == 0, format!("HEAD got {length} bytes of body"))?;
+        let same = head.field("Content-Encoding") == get.field("Content-Encoding");
+        ensure(same, "HEAD and GET got different codings")?;
+        let length = head.field("Content-Length");
+        let same = length.is_none() || length == get.field("Content-Length");
+        ensure(same, format!("HEAD got the length {length:?}, GET another"))?;
+
+        // This one gives its own length, of what it has not compressed.
+        let server = &serve(&format!("{program} validator:axumapp:app"))?;
+        let answer = Answer::to(server, "GET", "/", GZIP)?;
+        let text = unpack(&answer).map_err(|error| format!("axumapp:app: {error}"))?;
+        let text = String::from_utf8_lossy(&text);
+        let whole = text == "Hello, World!\n";
+        ensure(
+            whole,
+            format!("axumapp:app: unpacked, the body was {text:?}"),
+        )?;
+
+        let server = &serve(&format!("{program} validator:failapp:early"))?;
+        let answer = Answer::to(server, "GET", "/", GZIP)?;
+        let late = answer.status() == "503" && unpack(&answer)? == b"Come back later.\n";
+        ensure(late, format!("failapp:early got {}", answer.head))
+    });
+}
+
+/// The body of a compressed answer.
+fn unpack(answer: &Answer) -> Result<Vec<u8>, String> {
+    let coding = answer.field("Content-Encoding");
+    let gzip = coding.as_deref() == Some("gzip");
+    let wanted = format!("wanted Content-Encoding gzip, and got {coding:?}");
+    ensure(gzip, wanted)?;
+    check_vary(answer)?;
+    let length = answer.field("Content-Length");
+    let sent = answer.body.len().to_string();
+    let right = length.is_none() || length.as_ref() == Some(&sent);
+    ensure(
+        right,
+        format!("{sent} bytes came with the length {length:?}"),
+    )?;
+    let mut decoder = GzDecoder::new(Vec::new());
+    let read = decoder.write_all(&answer.body);
+    let read = read.and_then(|()| decoder.finish());
+    read.map_err(|error| format!("the body is no gzip: {error}"))
+}
+
+fn check_vary(answer: &Answer) -> Result<(), String> {
+    let vary = answer.field("Vary").unwrap_or_default();
+    let says = vary.to_ascii_lowercase().contains("accept-encoding");
+    ensure(
+        says,
+        format!("wanted Vary: Accept-Encoding, and got `{vary}`"),
+    )
+}
+
+/// Whether the first of five chunks can be read before the last has come.
+fn comes_in_pieces(server: &Server) -> bool {
+    let mut client = server.connect();
+    client.send(format!("GET / HTTP/1.1\r\nHost: localhost\r\n{GZIP}\r\n"));
+    let mut answer = Vec::new();
+    loop {
+        let more = client.read_some();
+        answer.extend_from_slice(&more);
+        let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+        let body = end.map_or(&[][..], |end| &answer[end + 4..]);
+        let mut decoder = GzDecoder::new(Vec::new());
+        let _ = decoder.write_all(body).and_then(|()| decoder.flush());
+        match decoder.get_ref().as_slice() {
+            b"" if more.is_empty() => return false,
+            b"" => {}
+            text => return !text.contains(&b'5'),
+        }
+    }
+}
+
+#[test]
+fn mounted() {
+    exercise("webserver2", "mounted", |program| {
+        let server = &serve(&format!("{program} validator:echoapp:app"))?;
+        for (target, script, path, query) in [
+            ("/wiki/page?x=1", "/wiki", "/page", "x=1"),
+            ("/wiki/", "/wiki", "/", ""),
+            ("/wiki", "/wiki", "", ""),
+            ("/wiki?x", "/wiki", "", "x"),
+            ("/wiki/wiki", "/wiki", "/wiki", ""),
+            ("/w%69ki/%C3%A9", "/wiki", "/\u{e9}", ""),
+        ] {
+            let answer = Answer::to(server, "GET", target, "")?;
+            let text = String::from_utf8_lossy(&answer.body);
+            for (name, value) in [
+                ("SCRIPT_NAME", script),
+                ("PATH_INFO", path),
+                ("QUERY_STRING", query),
+            ] {
+                let wanted = format!("{name}={value}");
+                let found = text.lines().any(|line| line == wanted);
+                ensure(found, format!("{target} wanted {wanted}, and got:\n{text}"))?;
+            }
+        }
+        for target in ["/", "/wik", "/wikipedia", "/Wiki", "/a/wiki", "//wiki"] {
+            let answer = Answer::to(server, "GET", target, "")?;
+            let status = answer.status();
+            ensure(status == "404", format!("{target} got the status {status}"))?;
+        }
+        let (answer, _) = server
+            .connect()
+            .ask("POST /wiki/page HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello");
+        let whole = answer.ends_with("\n\nhello");
+        ensure(whole, format!("a POST lost its body: {answer:?}"))
     });
 }

@@ -34,7 +34,7 @@ use tests::{has_tool, left_out};
 include!(concat!(env!("OUT_DIR"), "/replays.rs"));
 
 /// What may differ, and what stands for it; an empty line is dropped.
-const VARIES: [(&str, &str); 16] = [
+const VARIES: [(&str, &str); 22] = [
     // cargo's own progress, and curl's remarks, which change with its version
     (
         r"(?m)^ *(Blocking|Compiling|Finished|Running|Downloading|Downloaded|Updating|Locking) .*\n",
@@ -59,7 +59,14 @@ const VARIES: [(&str, &str); 16] = [
     ),
     (r"htons\([3-6]\d{4}\)", "htons(EPHEMERAL)"),
     (r"\bafter \d+ (ms|milliseconds)", "after TIME"),
+    (r"\b\d+m\d+\.\d+s\b", "TIME"),
     (r"\bpid \d+|\[pid +\d+\]|pid=\d+", "PID"),
+    // dates and times, and the port of a client among the variables
+    (r"Date: .* GMT", "Date: DATE"),
+    (r"\[\d\d/\w{3}/\d{4}:[\d:]{8} \+0000\]", "[DATE]"),
+    (r"\b\d\d:\d\d:\d\d\.\d{6}\b", "TIME"),
+    (r"\b\d\.\d{6} seconds", "TIME"),
+    (r"REMOTE_PORT=\d+", "REMOTE_PORT=EPHEMERAL"),
     (r"[ \t]+", " "),
 ];
 
@@ -434,7 +441,10 @@ fn tools(command: &str) -> Vec<String> {
         .filter(|word| NAMED.contains(word));
     let first = command
         .split(['|', ';'])
-        .filter_map(|part| part.split_whitespace().find(|word| !word.contains('=')))
+        .filter_map(|part| {
+            part.split_whitespace()
+                .find(|word| !word.contains(['=', ':']))
+        })
         .filter(|word| !word.contains('/') && !BUILT_IN.contains(word));
     named.chain(first).map(str::to_string).collect()
 }

@@ -17,12 +17,12 @@ use std::io::{self, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 const ADDRESS: &str = "127.0.0.1:8888";
 const SOFTWARE: &str = "webserver2"; // what the answers name as their server
-const LINGER: Duration = Duration::from_secs(1); // for each read of what nobody wants
-const LINGER_SIZE: usize = 1024 * 1024; // bytes of it, at most
+const LINGER: Duration = Duration::from_secs(2); // for all that nobody wants
 const USAGE: &str = "usage: webserver2 module:callable [ADDRESS]; try webserver2 wsgiapp:app";
 // ANCHOR_END: head
 
@@ -82,41 +82,69 @@ fn handle_request(
     server: SocketAddr,
     application: &dyn Application,
 ) -> gateway::Result<()> {
-    let mut reader = BufReader::new(connection.try_clone()?);
+    let connection = Connection(Arc::new(connection));
+    let mut reader = BufReader::new(connection.clone());
     let head = match parse_request(&mut reader) {
         Ok(Some(head)) => head,
         Ok(None) => return Ok(()),
         Err(error) if Refused::of(&error).is_some() => {
-            print_response(&refuse(&error, &connection))?;
-            linger(&connection)?;
+            print_response(&refuse(&error, connection.clone()))?;
+            let _ = linger(&connection.0); // the client may have left
             return Err(error.into());
         }
         Err(error) => return Err(error.into()),
     };
+    // ANCHOR_END: handle_request
+    // ANCHOR: answer
     if head.expects_continue() {
-        (&connection).write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        connection
+            .clone()
+            .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
     }
 
     let body = RequestBody::new(reader, head.framing);
     let body_ended = body.ended();
     let environ = get_environ(&head, body, peer, server);
-    let outcome = respond(application, environ, connection.try_clone()?);
+    let outcome = respond(application, environ, connection.clone());
     print_response(&outcome)?;
     if !body_ended.load(Ordering::Relaxed) {
-        linger(&connection)?;
+        let _ = linger(&connection.0); // the client may have left
     }
     outcome.error.map_or(Ok(()), Err)
 }
-// ANCHOR_END: handle_request
+// ANCHOR_END: answer
+
+// ANCHOR: connection
+/// A connection that a reader and a writer hold at the same time. The last to
+/// let go of it closes it.
+#[derive(Clone)]
+struct Connection(Arc<TcpStream>);
+
+impl Read for Connection {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*self.0).read(buffer)
+    }
+}
+
+impl Write for Connection {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self.0).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        (&*self.0).flush()
+    }
+}
+// ANCHOR_END: connection
 
 // ANCHOR: parse_request
 /// The head of the request, or none if the client has left without a word.
-fn parse_request(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Head>> {
+fn parse_request(reader: &mut BufReader<Connection>) -> io::Result<Option<Head>> {
     let head = read_head(reader)?;
     if head.is_empty() {
         return Ok(None);
     }
-    print_head('<', &head)?;
+    print_request(&head)?;
     Ok(Some(Head::parse(&head)?))
 }
 // ANCHOR_END: parse_request
@@ -124,7 +152,7 @@ fn parse_request(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Head>> 
 // ANCHOR: get_environ
 fn get_environ(
     head: &Head,
-    body: RequestBody<BufReader<TcpStream>>,
+    body: RequestBody<BufReader<Connection>>,
     peer: SocketAddr,
     server: SocketAddr,
 ) -> Environ {
@@ -139,24 +167,31 @@ fn get_environ(
 // ANCHOR_END: get_environ
 
 // ANCHOR: print
-fn print_head(mark: char, head: &[u8]) -> io::Result<()> {
-    let mut text = String::new();
-    for line in String::from_utf8_lossy(head).lines() {
-        // A client could send what a terminal takes for a command.
-        let line = line.replace(char::is_control, "\u{fffd}");
-        text.push_str(format!("{mark} {line}").trim_end());
-        text.push('\n');
-    }
+fn print_request(head: &[u8]) -> io::Result<()> {
     let mut terminal = io::stdout();
-    terminal.write_all(text.as_bytes())?;
+    terminal.write_all(&marked(b'<', head))?;
     terminal.flush()
 }
 
 fn print_response(outcome: &Outcome) -> io::Result<()> {
-    print_head('>', &outcome.head)?;
+    let mut text = marked(b'>', &outcome.head);
+    writeln!(text, "}} [{} bytes data]", outcome.body)?;
     let mut terminal = io::stdout();
-    writeln!(terminal, "}} [{} bytes data]", outcome.body)?;
+    terminal.write_all(&text)?;
     terminal.flush()
+}
+
+/// The lines of a head, each behind a mark, as `curl -v` prints them.
+fn marked(mark: u8, head: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(2 * head.len());
+    for line in head.split_inclusive(|byte| *byte == b'\n') {
+        text.extend([mark, b' ']);
+        // A client could send what a terminal takes for a command.
+        let printable = |byte: &u8| if byte.is_ascii_control() { b'?' } else { *byte };
+        text.extend(line.trim_ascii_end().iter().map(printable));
+        text.push(b'\n');
+    }
+    text
 }
 // ANCHOR_END: print
 
@@ -165,15 +200,17 @@ fn print_response(outcome: &Outcome) -> io::Result<()> {
 /// answer: so the end is announced, and the rest is read and thrown away.
 fn linger(mut connection: &TcpStream) -> io::Result<()> {
     connection.shutdown(Shutdown::Write)?;
-    connection.set_read_timeout(Some(LINGER))?;
+    let end = Instant::now() + LINGER;
     let mut unwanted = [0; 8192];
-    let mut room = LINGER_SIZE;
-    while room > 0 {
-        match connection.read(&mut unwanted) {
-            Ok(0) | Err(_) => break, // it has closed too, or patience has ended
-            Ok(read) => room = room.saturating_sub(read),
+    loop {
+        let patience = end.saturating_duration_since(Instant::now());
+        if patience.is_zero() {
+            return Ok(());
+        }
+        connection.set_read_timeout(Some(patience))?;
+        if connection.read(&mut unwanted)? == 0 {
+            return Ok(()); // it has closed too
         }
     }
-    Ok(())
 }
 // ANCHOR_END: linger

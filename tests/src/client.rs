@@ -5,6 +5,7 @@ use crate::{LIMIT, SILENCE};
 use nix::sys::socket::{setsockopt, sockopt};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::thread;
 
 /// A connection to a server.
 pub struct Client {
@@ -42,6 +43,42 @@ impl Client {
         let sent = self.stream.write_all(bytes.as_ref());
         sent.unwrap_or_else(|error| panic!("send to the server: {error}"));
         self
+    }
+
+    /// Sends these bytes, and says whether the server still takes them.
+    pub fn takes(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.write_all(bytes.as_ref()).is_ok()
+    }
+
+    /// Sends these bytes one by one, each in a packet of its own.
+    pub fn send_slowly(&mut self, bytes: impl AsRef<[u8]>) -> &mut Client {
+        let set = self.stream.set_nodelay(true);
+        set.expect("every TCP socket takes TCP_NODELAY");
+        for byte in bytes.as_ref() {
+            self.send([*byte]);
+        }
+        self
+    }
+
+    /// Sends these bytes, as far as the server takes them, and reads meanwhile, so
+    /// that neither side waits for the other.
+    pub fn exchange(&mut self, bytes: &[u8]) -> (Vec<u8>, End) {
+        let stream = self.stream.try_clone();
+        let mut stream = stream.expect("there are descriptors enough");
+        thread::scope(|scope| {
+            scope.spawn(move || stream.write_all(bytes));
+            self.read_to_end()
+        })
+    }
+
+    /// What comes next, in one read; no bytes at the end.
+    pub fn read_some(&mut self) -> Vec<u8> {
+        let set = self.stream.set_read_timeout(Some(LIMIT));
+        set.expect("the patience is not zero");
+        let mut chunk = [0; 65536];
+        let read = self.stream.read(&mut chunk);
+        let read = read.unwrap_or_else(|error| panic!("read from the server: {error}"));
+        chunk[..read].to_vec()
     }
 
     /// Says that nothing more will be sent.

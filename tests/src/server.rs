@@ -18,6 +18,7 @@ pub struct Server {
     pub address: SocketAddr,
     child: Child,
     output: Collected,
+    errors: Collected,
 }
 
 /// What a process has written into a pipe so far.
@@ -41,10 +42,8 @@ impl Server {
     ///
     /// A program that ends, or prints something else, before it serves.
     pub fn try_start(program: &str, address: &str) -> Result<Server, String> {
-        let mut words = program.split_whitespace();
-        let name = words.next().unwrap_or_default();
-        let mut command = Command::new(programs::executable(name));
-        command.args(words).arg(address);
+        let mut command = programs::command(program);
+        command.arg(address);
         command.stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         end_with_parent(&mut command);
@@ -57,6 +56,7 @@ impl Server {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             child,
             output,
+            errors,
         };
         let line = wait_for("the server's first line", || {
             let output = server.output();
@@ -64,7 +64,7 @@ impl Server {
             line.or_else(|| (!server.is_running()).then(String::new))
         });
         if line.is_empty() {
-            let why = text(&errors);
+            let why = server.errors();
             return Err(format!("{program} ended before it served: {why}"));
         }
         server.address = line
@@ -102,6 +102,11 @@ impl Server {
         wait_for(&format!("{text:?} in the server's output"), || {
             self.output().contains(text).then_some(())
         });
+    }
+
+    /// What it has printed of errors so far.
+    pub fn errors(&self) -> String {
+        text(&self.errors)
     }
 
     /// Whether the process is still there.

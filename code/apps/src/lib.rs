@@ -20,12 +20,7 @@
 
 #![deny(missing_docs)]
 
-pub mod echoapp;
-pub mod failapp;
-pub mod streamapp;
-pub mod wsgiapp;
-
-// ANCHOR: features
+// ANCHOR: mods
 #[cfg(feature = "actix")]
 pub mod actixapp;
 #[cfg(feature = "adapters")]
@@ -34,14 +29,17 @@ pub mod adapters;
 pub mod axumapp;
 #[cfg(feature = "cot")]
 pub mod cotapp;
+pub mod echoapp;
+pub mod failapp;
 #[cfg(feature = "rocket")]
 pub mod rocketapp;
-// ANCHOR_END: features
+pub mod streamapp;
+pub mod wsgiapp;
+// ANCHOR_END: mods
 
 use gateway::Application;
 use std::fmt;
 
-// ANCHOR: load
 /// The application of the name `module:callable`.
 ///
 /// The modules `validator` and `accesslog` hold middleware: their callable is
@@ -50,6 +48,7 @@ use std::fmt;
 /// # Errors
 ///
 /// A name that means nothing here; each says what would.
+// ANCHOR: load
 pub fn load(name: &str) -> Result<Box<dyn Application>, LoadError> {
     let no_colon = || LoadError::NoColon(name.to_string());
     let (module, callable) = name.split_once(':').ok_or_else(no_colon)?;
@@ -61,6 +60,8 @@ pub fn load(name: &str) -> Result<Box<dyn Application>, LoadError> {
         }
         _ => {}
     }
+    // ANCHOR_END: load
+    // ANCHOR: find
     let modules = modules();
     let Some(found) = modules.iter().find(|found| found.name == module) else {
         return Err(unknown(name, module, &modules));
@@ -78,9 +79,9 @@ pub fn load(name: &str) -> Result<Box<dyn Application>, LoadError> {
         }),
     }
 }
-// ANCHOR_END: load
+// ANCHOR_END: find
 
-// ANCHOR: modules
+// ANCHOR: module
 /// A module, and how each of its applications is made.
 struct Module {
     name: &'static str,
@@ -88,12 +89,16 @@ struct Module {
 }
 
 type Make = fn() -> gateway::Result<Box<dyn Application>>;
+// ANCHOR_END: module
 
+// ANCHOR: modules
 fn modules() -> Vec<Module> {
     fn module<const N: usize>(name: &'static str, callables: [(&'static str, Make); N]) -> Module {
         let callables = callables.into();
         Module { name, callables }
     }
+    // ANCHOR_END: modules
+    // ANCHOR: table
     vec![
         module("wsgiapp", [("app", || Ok(Box::new(wsgiapp::app)))]),
         module("echoapp", [("app", || Ok(Box::new(echoapp::app)))]),
@@ -124,10 +129,12 @@ fn modules() -> Vec<Module> {
         module("cotapp", [("app", || Ok(Box::new(cotapp::app()?)))]),
     ]
 }
+// ANCHOR_END: table
 
+// ANCHOR: optional
 /// The modules that a feature of the same name, without `app`, brings in.
 const OPTIONAL: [&str; 4] = ["axumapp", "actixapp", "rocketapp", "cotapp"];
-// ANCHOR_END: modules
+// ANCHOR_END: optional
 
 // ANCHOR: errors
 /// A name that could not be turned into an application.
@@ -142,6 +149,8 @@ pub enum LoadError {
         /// The modules that are there.
         there: Vec<&'static str>,
     },
+    // ANCHOR_END: errors
+    // ANCHOR: errors_of_features
     /// The module was left out when the program was compiled.
     NoFeature {
         /// The whole name that was asked for.
@@ -151,6 +160,8 @@ pub enum LoadError {
         /// The feature that brings it in.
         feature: String,
     },
+    // ANCHOR_END: errors_of_features
+    // ANCHOR: errors_of_callables
     /// The module has no such application.
     NoCallable {
         /// The module.
@@ -168,7 +179,9 @@ pub enum LoadError {
         why: String,
     },
 }
+// ANCHOR_END: errors_of_callables
 
+// ANCHOR: unknown
 fn unknown(name: &str, module: &str, modules: &[Module]) -> LoadError {
     if OPTIONAL.contains(&module) {
         return LoadError::NoFeature {
@@ -184,7 +197,9 @@ fn unknown(name: &str, module: &str, modules: &[Module]) -> LoadError {
         there: there.chain(middleware).collect(),
     }
 }
+// ANCHOR_END: unknown
 
+// ANCHOR: display
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -201,6 +216,8 @@ impl fmt::Display for LoadError {
                     there.join(", ")
                 )
             }
+            // ANCHOR_END: display
+            // ANCHOR: display_features
             LoadError::NoFeature {
                 name,
                 module,
@@ -213,6 +230,8 @@ impl fmt::Display for LoadError {
                     program()
                 )
             }
+            // ANCHOR_END: display_features
+            // ANCHOR: display_callables
             LoadError::NoCallable {
                 module,
                 callable,
@@ -230,11 +249,13 @@ impl fmt::Display for LoadError {
 }
 
 impl std::error::Error for LoadError {}
+// ANCHOR_END: display_callables
 
+// ANCHOR: program
 /// The name of the running program.
 fn program() -> String {
     let program = std::env::args_os().next().unwrap_or_default();
     let name = std::path::Path::new(&program).file_name();
     name.unwrap_or_default().to_string_lossy().into_owned()
 }
-// ANCHOR_END: errors
+// ANCHOR_END: program

@@ -6,10 +6,10 @@ use std::thread;
 use std::time::Duration;
 
 // ANCHOR: constants
-const CHUNKS: usize = 5;
 const PAUSE: Duration = Duration::from_millis(100); // before each chunk but the first
 const LARGE: usize = 1_000_000; // bytes
-                                // ANCHOR_END: constants
+const CHUNKS: usize = 5;
+// ANCHOR_END: constants
 
 // ANCHOR: app
 /// `streamapp:app`: counts to five, and takes its time.

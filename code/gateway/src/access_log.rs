@@ -1,12 +1,12 @@
 //! Middleware that writes a line for each request.
 
+use crate::http::Refused;
 use crate::respond::lock;
-use crate::{Application, Body, Environ, Result, StartResponse, Write};
+use crate::{Application, Body, Environ, Error, Result, StartResponse, Write};
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-// ANCHOR: access_log
 /// `application`, with a line in `log` for each request, in the *common log
 /// format* that Apache made common:
 ///
@@ -15,7 +15,9 @@ use std::time::SystemTime;
 /// ```
 ///
 /// The line is written when the request is over, however it ended, with the
-/// status that was sent last and the bytes that the body has given.
+/// status that went with the first byte and the bytes that the body has given, a
+/// `-` for none.
+// ANCHOR: access_log
 pub fn access_log<W>(application: impl Application, log: W) -> impl Application
 where
     W: io::Write + Send + 'static,
@@ -27,22 +29,27 @@ where
             entry: Arc::clone(&entry),
             log: Arc::clone(&log),
         };
+        // ANCHOR_END: access_log
 
+        // ANCHOR: started
         let started: StartResponse = Box::new(move |status, headers, error| {
             let mut write = start_response(status, headers, error)?;
-            lock(&entry).status = status.chars().take(3).collect();
+            lock(&entry).started = status.chars().take(3).collect();
             let entry = Arc::clone(&entry);
             Ok(Write::new(move |bytes| {
                 write.send(bytes)?;
-                lock(&entry).bytes += bytes.len();
+                lock(&entry).sent(bytes.len());
                 Ok(())
             }))
         });
-        let body = application(environ, started)?;
+        // ANCHOR_END: started
+        // ANCHOR: call
+        let body = application(environ, started);
+        let body = body.inspect_err(|error| lock(&line.entry).failed(error))?;
         Ok(Box::new(Logged { body, line }) as Body)
     }
 }
-// ANCHOR_END: access_log
+// ANCHOR_END: call
 
 // ANCHOR: logged
 /// A body that counts.
@@ -55,10 +62,14 @@ impl Iterator for Logged {
     type Item = Result<Vec<u8>>;
 
     fn next(&mut self) -> Option<Result<Vec<u8>>> {
-        let chunk = self.body.next();
-        if let Some(Ok(chunk)) = &chunk {
-            lock(&self.line.entry).bytes += chunk.len();
+        let chunk = self.body.next(); // which may call start_response
+        let mut entry = lock(&self.line.entry);
+        match &chunk {
+            Some(Ok(chunk)) => entry.sent(chunk.len()),
+            Some(Err(error)) => entry.failed(error),
+            None => entry.told(),
         }
+        drop(entry);
         chunk
     }
 
@@ -73,10 +84,15 @@ impl Iterator for Logged {
 struct Entry {
     peer: String,
     request: String,
+    /// What the client was told; if nothing, what it will be.
     status: String,
+    /// What it will be told once there is a first byte.
+    started: String,
     bytes: usize,
 }
+// ANCHOR_END: entry
 
+// ANCHOR: entry_of
 impl Entry {
     fn of(environ: &Environ) -> Entry {
         let query = match environ.text("QUERY_STRING") {
@@ -95,12 +111,33 @@ impl Entry {
             // A decoded path may hold a quote, a line feed, an escape sequence.
             request: request.escape_debug().to_string(),
             status: "500".to_string(), // what the server says for an application that does not
+            started: "500".to_string(),
             bytes: 0,
         }
     }
-}
 
-// ANCHOR_END: entry
+    // ANCHOR_END: entry_of
+    // ANCHOR: told
+    /// The head has left, or leaves without a body.
+    fn told(&mut self) {
+        self.status.clone_from(&self.started);
+    }
+
+    fn sent(&mut self, bytes: usize) {
+        if bytes > 0 {
+            self.told();
+            self.bytes += bytes;
+        }
+    }
+
+    /// The server answers with the status of a refusal, if it can still answer.
+    fn failed(&mut self, error: &Error) {
+        if let (0, Some(refused)) = (self.bytes, Refused::of(&**error)) {
+            self.status = refused.status.chars().take(3).collect();
+        }
+    }
+}
+// ANCHOR_END: told
 
 // ANCHOR: line
 /// The line, written when the request is over: PEP 3333's `close`.
@@ -108,17 +145,22 @@ struct Line {
     entry: Arc<Mutex<Entry>>,
     log: Arc<Mutex<dyn io::Write + Send>>,
 }
+// ANCHOR_END: line
 
+// ANCHOR: drop
 impl Drop for Line {
     fn drop(&mut self) {
         let entry = lock(&self.entry);
+        let bytes = match entry.bytes {
+            0 => "-".to_string(),
+            bytes => bytes.to_string(),
+        };
         let line = format!(
-            "{} - - [{}] \"{}\" {} {}\n",
+            "{} - - [{}] \"{}\" {} {bytes}\n",
             entry.peer,
             date(SystemTime::now()),
             entry.request,
             entry.status,
-            entry.bytes
         );
         // A log that cannot be written is no reason to fail the request.
         let _ = lock(&self.log).write_all(line.as_bytes());
@@ -132,4 +174,4 @@ fn date(time: SystemTime) -> String {
     let (day, month, year, clock) = (&date[5..7], &date[8..11], &date[12..16], &date[17..25]);
     format!("{day}/{month}/{year}:{clock} +0000")
 }
-// ANCHOR_END: line
+// ANCHOR_END: drop

@@ -35,7 +35,7 @@ pub struct Environ {
 }
 // ANCHOR_END: environ
 
-// ANCHOR: variables
+// ANCHOR: new
 impl Environ {
     /// An environ without variables. Its errors go to the standard error, and
     /// nobody else calls the application meanwhile.
@@ -51,7 +51,9 @@ impl Environ {
             run_once: false,
         }
     }
+    // ANCHOR_END: new
 
+    // ANCHOR: variables
     /// The bytes of a variable, if it is there.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.variables.get(name).map(Vec::as_slice)
@@ -79,8 +81,8 @@ impl Environ {
         let variables = self.variables.iter();
         variables.map(|(name, value)| (name.as_str(), value.as_slice()))
     }
+    // ANCHOR_END: variables
 }
-// ANCHOR_END: variables
 
 // ANCHOR: testing_defaults
 impl Environ {

@@ -48,7 +48,9 @@ pub struct Refused {
     /// What is wrong with the request.
     pub why: &'static str,
 }
+// ANCHOR_END: refused
 
+// ANCHOR: refused_of
 impl Refused {
     /// The refusal in an error, or in what caused it.
     pub fn of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Refused> {
@@ -65,7 +67,9 @@ impl Refused {
         None
     }
 }
+// ANCHOR_END: refused_of
 
+// ANCHOR: refused_io
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.status, self.why)
@@ -79,7 +83,9 @@ impl From<Refused> for io::Error {
         io::Error::new(ErrorKind::InvalidData, refused)
     }
 }
+// ANCHOR_END: refused_io
 
+// ANCHOR: statuses
 const fn bad_request(why: &'static str) -> Refused {
     let status = "400 Bad Request";
     Refused { status, why }
@@ -109,9 +115,8 @@ const VERSION_UNKNOWN: Refused = Refused {
     status: "505 HTTP Version Not Supported",
     why: "this server speaks HTTP/1.0 and HTTP/1.1",
 };
-// ANCHOR_END: refused
+// ANCHOR_END: statuses
 
-// ANCHOR: read_head
 /// The bytes of the next head, up to and with the empty line; no bytes if the
 /// client has left without a word. Reads none of the body.
 ///
@@ -121,20 +126,21 @@ const VERSION_UNKNOWN: Refused = Refused {
 /// # Errors
 ///
 /// A [`Refused`] head that is too long or breaks off; any error of `connection`.
+// ANCHOR: read_head
 pub fn read_head(connection: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
+    let mut first = true;
     loop {
-        // Empty lines before the first are passed over (section 2.2), and count.
-        let first = head.iter().all(|byte| b"\r\n".contains(byte));
         let limit = if first { FIRST_LINE_SIZE } else { HEAD_SIZE };
-        let room = limit.saturating_sub(head.len());
         let start = head.len();
-        let mut line = connection.by_ref().take(room as u64);
-        line.read_until(b'\n', &mut head)?;
+        let mut room = connection.by_ref().take((limit - start) as u64);
+        room.read_until(b'\n', &mut head)?;
 
         match &head[start..] {
-            b"\n" | b"\r\n" if !first => return Ok(head),
-            [.., b'\n'] => {}
+            // Empty lines before the first are passed over (section 2.2), and count.
+            b"\n" | b"\r\n" if first => {}
+            b"\n" | b"\r\n" => return Ok(head),
+            [.., b'\n'] => first = false,
             _ if head.len() == limit && first => return Err(TARGET_TOO_LONG.into()),
             _ if head.len() == limit => return Err(HEAD_TOO_LARGE.into()),
             [] if first => return Ok(Vec::new()),
@@ -160,7 +166,9 @@ pub struct Head {
     /// Where the body ends.
     pub framing: Framing,
 }
+// ANCHOR_END: head
 
+// ANCHOR: framings
 /// Where the body of a request ends (RFC 9112, section 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
@@ -169,7 +177,7 @@ pub enum Framing {
     /// After the chunk of no bytes.
     Chunked,
 }
-// ANCHOR_END: head
+// ANCHOR_END: framings
 
 // ANCHOR: parse
 impl Head {
@@ -184,7 +192,9 @@ impl Head {
             .split(|byte| *byte == b'\n')
             .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
             .skip_while(|line| line.is_empty());
+        // ANCHOR_END: parse
 
+        // ANCHOR: parts
         let (method, target, version) = request_line(lines.next().unwrap_or_default())?;
         let mut fields = Vec::new();
         for line in lines.take_while(|line| !line.is_empty()) {
@@ -203,14 +213,18 @@ impl Head {
             framing,
         })
     }
+    // ANCHOR_END: parts
 
+    // ANCHOR: expects
     /// Whether the client waits to be told that its body is wanted (RFC 9110,
     /// section 10.1.1).
     pub fn expects_continue(&self) -> bool {
         let expects = self.field("Expect").unwrap_or_default();
         self.version == "HTTP/1.1" && expects.eq_ignore_ascii_case(b"100-continue")
     }
+    // ANCHOR_END: expects
 
+    // ANCHOR: values
     /// The first field of that name, in any case.
     pub fn field(&self, name: &str) -> Option<&[u8]> {
         values(&self.fields, name).into_iter().next()
@@ -223,9 +237,9 @@ fn values<'a>(fields: &'a [(String, Vec<u8>)], name: &str) -> Vec<&'a [u8]> {
     let fields = fields.iter().filter(named);
     fields.map(|(_, value)| value.as_slice()).collect()
 }
-// ANCHOR_END: parse
+// ANCHOR_END: values
 
-// ANCHOR: request_line
+// ANCHOR: words
 /// Section 3: three words with one space between them.
 fn request_line(line: &[u8]) -> Result<(String, Vec<u8>, &'static str), Refused> {
     let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
@@ -242,10 +256,9 @@ fn request_line(line: &[u8]) -> Result<(String, Vec<u8>, &'static str), Refused>
         }
         _ => return Err(bad_request("the first line ends in no version")),
     };
+    // ANCHOR_END: words
 
-    if target.len() > FIRST_LINE_SIZE {
-        return Err(TARGET_TOO_LONG);
-    }
+    // ANCHOR: target
     // Above 0x7f is not of RFC 3986 and is sent all the same.
     let allowed = |byte: &u8| *byte > b' ' && !b"#\x7f".contains(byte);
     if !target.iter().all(allowed) {
@@ -256,10 +269,14 @@ fn request_line(line: &[u8]) -> Result<(String, Vec<u8>, &'static str), Refused>
         [b'/', ..] => Ok((method, target.to_vec(), version)),
         b"*" if method == "OPTIONS" => Ok((method, target.to_vec(), version)),
         _ if authority(target).is_some() => Ok((method, target.to_vec(), version)),
-        _ => Err(bad_request("the target is neither a path nor a URI")),
+        _ => Err(bad_request(
+            "the target is neither a path nor a URI of http",
+        )),
     }
 }
+// ANCHOR_END: target
 
+// ANCHOR: token
 fn token(word: &[u8]) -> Option<String> {
     is_token(word).then(|| String::from_utf8_lossy(word).into_owned())
 }
@@ -271,6 +288,15 @@ pub(crate) fn is_token(word: &[u8]) -> bool {
     !word.is_empty() && word.iter().all(allowed)
 }
 
+/// Whether this may be the value of a field (RFC 9110, section 5.5). Above 0x7f
+/// is what it calls obs-text.
+pub(crate) fn is_value(text: &[u8]) -> bool {
+    let allowed = |byte: &u8| *byte == b'\t' || !byte.is_ascii_control();
+    text.iter().all(allowed)
+}
+// ANCHOR_END: token
+
+// ANCHOR: authority
 /// The host and the rest of a target that is a whole URI (section 3.2.2).
 fn authority(target: &[u8]) -> Option<(&[u8], &[u8])> {
     let scheme = target.get(..7)?;
@@ -280,7 +306,7 @@ fn authority(target: &[u8]) -> Option<(&[u8], &[u8])> {
     let holds = scheme.eq_ignore_ascii_case(b"http://") && !host.is_empty() && is_host(host);
     holds.then_some((host, rest))
 }
-// ANCHOR_END: request_line
+// ANCHOR_END: authority
 
 // ANCHOR: field
 /// Section 5: a name, a colon, a value.
@@ -292,15 +318,16 @@ fn field(line: &[u8]) -> Result<(String, Vec<u8>), Refused> {
     let colon = colon.ok_or(bad_request("a field has no colon"))?;
     let name = token(&line[..colon]).ok_or(bad_request("the name of a field is no word"))?;
 
-    let value = line[colon + 1..].trim_ascii();
-    // Above 0x7f is what RFC 9110, section 5.5, calls obs-text.
-    let allowed = |byte: &u8| *byte == b'\t' || !byte.is_ascii_control();
-    if !value.iter().all(allowed) {
+    // First, because to `trim_ascii` a carriage return is space.
+    let value = &line[colon + 1..];
+    if !is_value(value) {
         return Err(bad_request("a field has a control character in it"));
     }
-    Ok((name, value.to_vec()))
+    Ok((name, value.trim_ascii().to_vec()))
 }
+// ANCHOR_END: field
 
+// ANCHOR: host
 /// Section 3.2: one `Host`, which only HTTP/1.0 may leave out.
 fn check_host(version: &str, fields: &[(String, Vec<u8>)]) -> Result<(), Refused> {
     match values(fields, "Host")[..] {
@@ -311,13 +338,13 @@ fn check_host(version: &str, fields: &[(String, Vec<u8>)]) -> Result<(), Refused
         _ => Err(bad_request("there is more than one Host")),
     }
 }
+// ANCHOR_END: host
 
 /// RFC 3986, section 3.2, without the user.
 fn is_host(host: &[u8]) -> bool {
     let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte);
     host.iter().all(allowed)
 }
-// ANCHOR_END: field
 
 // ANCHOR: framing
 /// Section 6.3, for a request. Two answers to the question where it ends are
@@ -331,11 +358,25 @@ fn framing(version: &str, fields: &[(String, Vec<u8>)]) -> Result<Framing, Refus
         ([], _) => Err(bad_request("there are two lengths")),
         (_, [_, ..]) => Err(bad_request("there is a length and a transfer coding")),
         (_, []) if version == "HTTP/1.0" => Err(bad_request("HTTP/1.0 has no transfer codings")),
-        ([coding], []) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
-        _ => Err(CODING_UNKNOWN),
+        (codings, []) => coding(&codings.join(&b',').to_ascii_lowercase()),
     }
 }
+// ANCHOR_END: framing
 
+// ANCHOR: coding
+/// The list of transfer codings. Without chunked at its end the body has none,
+/// which section 6.3 calls the client's mistake.
+fn coding(list: &[u8]) -> Result<Framing, Refused> {
+    let codings = list.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    match codings.collect::<Vec<&[u8]>>()[..] {
+        [b"chunked"] => Ok(Framing::Chunked),
+        [.., b"chunked"] => Err(CODING_UNKNOWN),
+        _ => Err(bad_request("the last transfer coding is not chunked")),
+    }
+}
+// ANCHOR_END: coding
+
+// ANCHOR: content_length
 /// Digits and nothing else: not `+5`, not `0x5`, not `5, 5`.
 fn content_length(value: &[u8]) -> Result<u64, Refused> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
@@ -347,10 +388,10 @@ fn content_length(value: &[u8]) -> Result<u64, Refused> {
         _ => Err(TOO_LARGE), // also when it does not fit into 64 bits
     }
 }
-// ANCHOR_END: framing
+// ANCHOR_END: content_length
 
-// ANCHOR: to_environ
 impl Head {
+    // ANCHOR: to_environ
     /// The environ of this request. What the head does not say is left to the
     /// server: `SERVER_NAME`, `SERVER_PORT`, `REMOTE_ADDR`, the flags.
     pub fn environ(&self, input: Input) -> Environ {
@@ -380,8 +421,10 @@ impl Head {
         environ.set("SERVER_PROTOCOL", self.version);
         environ
     }
+    // ANCHOR_END: to_environ
 }
 
+// ANCHOR: variable
 /// The variable for a field, if it may have one.
 fn variable(name: &str) -> Option<String> {
     // `X_User` would be taken for `X-User`, which a proxy may have vouched for.
@@ -395,7 +438,9 @@ fn variable(name: &str) -> Option<String> {
         _ => Some(format!("HTTP_{name}")),
     }
 }
+// ANCHOR_END: variable
 
+// ANCHOR: join
 /// Repeated fields are one list (RFC 9110, section 5.3); cookies have a
 /// separator of their own (RFC 6265, section 4.2.1).
 fn join(environ: &mut Environ, name: String, value: &[u8]) {
@@ -406,7 +451,7 @@ fn join(environ: &mut Environ, name: String, value: &[u8]) {
     };
     environ.set(name, joined);
 }
-// ANCHOR_END: to_environ
+// ANCHOR_END: join
 
 // ANCHOR: request_body
 /// The body of a request: what `connection` gives after the head, decoded, and
@@ -422,7 +467,9 @@ pub struct RequestBody<R> {
     failed: Option<Refused>,
     ended: Arc<AtomicBool>,
 }
+// ANCHOR_END: request_body
 
+// ANCHOR: new_body
 impl<R: BufRead> RequestBody<R> {
     /// The body that begins where `connection` stands.
     pub fn new(connection: R, framing: Framing) -> RequestBody<R> {
@@ -446,7 +493,7 @@ impl<R: BufRead> RequestBody<R> {
         Arc::clone(&self.ended)
     }
 }
-// ANCHOR_END: request_body
+// ANCHOR_END: new_body
 
 // ANCHOR: fill_buf
 impl<R: BufRead> BufRead for RequestBody<R> {
@@ -475,7 +522,9 @@ impl<R: BufRead> BufRead for RequestBody<R> {
         let ours = usize::try_from(self.remaining).unwrap_or(usize::MAX);
         Ok(&here[..ours.min(here.len())])
     }
+    // ANCHOR_END: fill_buf
 
+    // ANCHOR: consume
     fn consume(&mut self, read: usize) {
         self.connection.consume(read);
         self.remaining -= read as u64;
@@ -483,8 +532,10 @@ impl<R: BufRead> BufRead for RequestBody<R> {
             self.ended.store(true, Ordering::Relaxed);
         }
     }
+    // ANCHOR_END: consume
 }
 
+// ANCHOR: read
 impl<R: BufRead> Read for RequestBody<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let here = self.fill_buf()?;
@@ -494,7 +545,7 @@ impl<R: BufRead> Read for RequestBody<R> {
         Ok(read)
     }
 }
-// ANCHOR_END: fill_buf
+// ANCHOR_END: read
 
 // ANCHOR: next_chunk
 impl<R: BufRead> RequestBody<R> {
@@ -504,27 +555,35 @@ impl<R: BufRead> RequestBody<R> {
         if self.total > 0 {
             self.line(2)?; // the end of the chunk before
         }
-        let line = self.line(CHUNK_LINE_SIZE)?;
-        let end = line.iter().position(|byte| b"; \t".contains(byte));
-        let size = &line[..end.unwrap_or(line.len())];
-        self.remaining = chunk_size(size)?;
+        self.remaining = chunk_size(&self.line(CHUNK_LINE_SIZE)?)?;
         self.total = self.total.saturating_add(self.remaining);
         if self.total > BODY_SIZE {
             return Err(TOO_LARGE.into());
         }
         if self.remaining == 0 {
-            let mut trailers = 0;
-            while let field @ 1.. = self.line(HEAD_SIZE as u64)?.len() {
-                trailers += field;
-                if trailers > HEAD_SIZE {
-                    return Err(HEAD_TOO_LARGE.into());
-                }
-            }
+            self.trailers()?;
             self.ended.store(true, Ordering::Relaxed);
         }
         Ok(())
     }
+    // ANCHOR_END: next_chunk
 
+    // ANCHOR: trailers
+    /// Section 7.1.2: fields behind the last chunk, which may be dropped.
+    fn trailers(&mut self) -> io::Result<()> {
+        let mut room = HEAD_SIZE as u64;
+        loop {
+            let line = self.line(room)?;
+            if line.is_empty() {
+                return Ok(());
+            }
+            field(&line)?;
+            room -= line.len() as u64 + 2; // with its CRLF
+        }
+    }
+    // ANCHOR_END: trailers
+
+    // ANCHOR: line
     /// A line of at most `size` bytes, without the CRLF that must end it: here
     /// a bare line feed is an error, because others do not take it for an end.
     fn line(&mut self, size: u64) -> io::Result<Vec<u8>> {
@@ -532,16 +591,22 @@ impl<R: BufRead> RequestBody<R> {
         let mut limited = self.connection.by_ref().take(size);
         limited.read_until(b'\n', &mut line)?;
         match line.strip_suffix(b"\r\n") {
-            Some(text) if !text.contains(&b'\r') => Ok(text.to_vec()),
-            _ => Err(bad_request("a chunk has no proper end").into()),
+            Some(text) if is_value(text) => Ok(text.to_vec()),
+            _ => Err(bad_request("a chunk does not end where it should").into()),
         }
     }
 }
+// ANCHOR_END: line
 
-fn chunk_size(digits: &[u8]) -> Result<u64, Refused> {
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_hexdigit) {
+// ANCHOR: chunk_size
+/// The size that begins this line, before any extensions.
+fn chunk_size(line: &[u8]) -> Result<u64, Refused> {
+    let end = line.iter().position(|byte| !byte.is_ascii_hexdigit());
+    let (digits, rest) = line.split_at(end.unwrap_or(line.len()));
+    let extended = rest.trim_ascii_start().starts_with(b";");
+    if digits.is_empty() || !(rest.is_empty() || extended) {
         return Err(bad_request("the size of a chunk is no number"));
     }
     u64::from_str_radix(&String::from_utf8_lossy(digits), 16).map_err(|_| TOO_LARGE)
 }
-// ANCHOR_END: next_chunk
+// ANCHOR_END: chunk_size

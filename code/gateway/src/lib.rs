@@ -51,7 +51,7 @@ pub use validator::validator;
 
 use std::fmt;
 
-// ANCHOR: contract
+// ANCHOR: application
 /// What a server calls, once for each request.
 ///
 /// Every function and every closure of this shape is an application, and so is
@@ -65,7 +65,9 @@ use std::fmt;
 pub trait Application: Fn(Environ, StartResponse) -> Result<Body> {}
 
 impl<F> Application for F where F: Fn(Environ, StartResponse) -> Result<Body> {}
+// ANCHOR_END: application
 
+// ANCHOR: start_response
 /// `start_response(status, headers, exc_info)`: begins the answer.
 ///
 /// - The status is three digits, a space and a reason: `200 OK`.
@@ -80,13 +82,17 @@ impl<F> Application for F where F: Fn(Environ, StartResponse) -> Result<Body> {}
 ///
 /// A [`Violation`] by the application; its own error, as just said.
 pub type StartResponse = Box<dyn FnMut(&str, Vec<Header>, Option<Error>) -> Result<Write> + Send>;
+// ANCHOR_END: start_response
 
+// ANCHOR: write_type
 /// The `write` of PEP 3333, for applications that cannot return an iterator. One
 /// that can leaves it alone.
 pub struct Write(Box<Sender>);
 
 type Sender = dyn FnMut(&[u8]) -> Result<()> + Send;
+// ANCHOR_END: write_type
 
+// ANCHOR: body
 /// The body of an answer. The server asks for a chunk, sends it, and asks for
 /// the next; it never holds more than one. Dropped when the request is over,
 /// however it ended.
@@ -94,13 +100,15 @@ pub type Body = Box<dyn Iterator<Item = Result<Vec<u8>>>>;
 
 /// A header field: its name, and its value in bytes.
 pub type Header = (String, Vec<u8>);
+// ANCHOR_END: body
 
+// ANCHOR: error
 /// Whatever went wrong in an application.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// The result of everything that an application does.
 pub type Result<T> = std::result::Result<T, Error>;
-// ANCHOR_END: contract
+// ANCHOR_END: error
 
 // ANCHOR: write
 impl Write {
@@ -161,7 +169,9 @@ pub enum Side {
     /// The application, or middleware that stands in for it.
     Application,
 }
+// ANCHOR_END: violation
 
+// ANCHOR: violation_says
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let side = match self.side {
@@ -173,7 +183,7 @@ impl fmt::Display for Violation {
 }
 
 impl std::error::Error for Violation {}
-// ANCHOR_END: violation
+// ANCHOR_END: violation_says
 
 // ANCHOR: breaks
 /// An error if the application has broken `rule`.

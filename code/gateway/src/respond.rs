@@ -1,7 +1,7 @@
 //! The server's half of the interface: runs an application and writes what it
 //! answers.
 
-use crate::http::{is_token, Refused};
+use crate::http::{is_token, is_value, Refused};
 use crate::{application_must, Application, Body, Environ, Error, Header, Result};
 use crate::{StartResponse, Write};
 use std::io;
@@ -9,7 +9,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-// ANCHOR: respond
+// ANCHOR: outcome
 /// What came of a request.
 #[derive(Debug)]
 pub struct Outcome {
@@ -22,6 +22,7 @@ pub struct Outcome {
     /// be the reason.
     pub error: Option<Error>,
 }
+// ANCHOR_END: outcome
 
 /// Calls `application` and writes its answer to `output`, chunk by chunk as it
 /// comes, in the form of a server that closes the connection after it.
@@ -31,6 +32,7 @@ pub struct Outcome {
 /// where the whole body is known by then. There is no body after `HEAD`, 204 and
 /// 304. An application that fails, or panics, before that is answered with 500;
 /// one that fails later breaks its answer off.
+// ANCHOR: respond
 pub fn respond<W>(application: &dyn Application, environ: Environ, output: W) -> Outcome
 where
     W: io::Write + Send + 'static,
@@ -52,7 +54,9 @@ where
     }
     response.outcome(answered.err())
 }
+// ANCHOR_END: respond
 
+// ANCHOR: refuse
 /// Answers a request that could not be read, or that nobody should have to
 /// answer: with the status of the [`Refused`] in `error`, or with 500.
 pub fn refuse(error: &(dyn std::error::Error + 'static), output: impl io::Write) -> Outcome {
@@ -60,7 +64,7 @@ pub fn refuse(error: &(dyn std::error::Error + 'static), output: impl io::Write)
     response.apologize(error);
     response.outcome(None)
 }
-// ANCHOR_END: respond
+// ANCHOR_END: refuse
 
 // ANCHOR: send
 /// Drives the body: asks for a chunk, sends it, asks for the next. Dropped here,
@@ -77,7 +81,9 @@ fn send<W: io::Write>(mut body: Body, response: &Mutex<Response<W>>) -> Result<(
     }
     lock(response).finish()
 }
+// ANCHOR_END: send
 
+// ANCHOR: closures
 /// The two closures that the application is given.
 fn start_response<W>(response: &Arc<Mutex<Response<W>>>) -> StartResponse
 where
@@ -90,12 +96,14 @@ where
         Ok(Write::new(move |bytes| lock(&response).send(bytes, false)))
     })
 }
+// ANCHOR_END: closures
 
+// ANCHOR: lock
 /// A panic of the application must not become one of the server.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-// ANCHOR_END: send
+// ANCHOR_END: lock
 
 // ANCHOR: response
 /// An answer on its way.
@@ -137,7 +145,8 @@ impl<W: io::Write> Response<W> {
     /// `start_response`.
     fn start(&mut self, status: &str, headers: Vec<Header>, error: Option<Error>) -> Result<()> {
         match error {
-            Some(error) if !self.head.is_empty() => return Err(error),
+            // Where the client has left, part of a head may have left before.
+            Some(error) if !self.head.is_empty() || self.output.is_none() => return Err(error),
             Some(_) => {}
             None => application_must(
                 self.started.is_none(),
@@ -177,7 +186,9 @@ impl<W: io::Write> Response<W> {
         }
         self.write(head, chunk)
     }
+    // ANCHOR_END: send_chunk
 
+    // ANCHOR: finish
     /// The end of the body.
     fn finish(&mut self) -> Result<()> {
         let mut head = Vec::new();
@@ -191,7 +202,9 @@ impl<W: io::Write> Response<W> {
         )?;
         self.write(head, &[])
     }
+    // ANCHOR_END: finish
 
+    // ANCHOR: write
     /// In one piece, so that a small answer is one packet.
     fn write(&mut self, head: Vec<u8>, chunk: &[u8]) -> Result<()> {
         let Some(output) = &mut self.output else {
@@ -208,7 +221,7 @@ impl<W: io::Write> Response<W> {
         }
         Ok(())
     }
-    // ANCHOR_END: send_chunk
+    // ANCHOR_END: write
 
     // ANCHOR: make_head
     /// The head, for a body of `length` bytes, where that is known.
@@ -217,6 +230,8 @@ impl<W: io::Write> Response<W> {
             let rule = "start_response is called before the first byte";
             return application_must(false, rule).map(|()| Vec::new());
         };
+        // ANCHOR_END: make_head
+        // ANCHOR: fields
         let has = |name: &str| headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
         let mut head = format!("HTTP/1.1 {status}\r\n").into_bytes();
         let mut add = |name: &str, value: &[u8]| {
@@ -231,8 +246,13 @@ impl<W: io::Write> Response<W> {
         if !has("Server") && !self.software.is_empty() {
             add("Server", self.software.as_bytes());
         }
+        // ANCHOR_END: fields
+        // ANCHOR: length
         for (name, value) in headers {
-            add(name, value);
+            let length = name.eq_ignore_ascii_case("Content-Length");
+            if !length || !status.starts_with("204") {
+                add(name, value); // RFC 9110, section 8.6: a 204 has no length
+            }
         }
         // After HEAD, no bytes say nothing of how many GET would have brought.
         let counts = !self.is_bodiless() || self.head_only && length != Some(0);
@@ -242,17 +262,19 @@ impl<W: io::Write> Response<W> {
         add("Connection", b"close");
         head.extend_from_slice(b"\r\n");
 
-        self.promised = lengths(headers).next();
+        self.promised = lengths(headers).next().or(length);
         Ok(head)
+        // ANCHOR_END: length
     }
 
+    // ANCHOR: is_bodiless
     /// Whether the answer has no body, whatever the application returns: after
     /// `HEAD`, and with these two statuses (RFC 9112, section 6.3).
     fn is_bodiless(&self) -> bool {
         let status = self.started.as_ref().map_or("", |(status, _)| status);
         self.head_only || status.starts_with("204") || status.starts_with("304")
     }
-    // ANCHOR_END: make_head
+    // ANCHOR_END: is_bodiless
 
     // ANCHOR: apologize
     /// Answers for an application that has failed, if there is still time.
@@ -270,7 +292,9 @@ impl<W: io::Write> Response<W> {
         self.started = Some((status.to_string(), headers));
         let _ = self.send(text.as_bytes(), true);
     }
+    // ANCHOR_END: apologize
 
+    // ANCHOR: over
     fn outcome(&mut self, error: Option<Error>) -> Outcome {
         self.output = None; // an application may still hold a `write`
         Outcome {
@@ -279,10 +303,10 @@ impl<W: io::Write> Response<W> {
             error,
         }
     }
-    // ANCHOR_END: apologize
+    // ANCHOR_END: over
 }
 
-// ANCHOR: checks
+// ANCHOR: check_status
 /// Three digits, a space, a reason (RFC 9112, section 4); the interim statuses
 /// are the server's.
 pub(crate) fn check_status(status: &str) -> Result<()> {
@@ -294,37 +318,37 @@ pub(crate) fn check_status(status: &str) -> Result<()> {
         "a status is three digits from 200 to 599, a space, a reason",
     )?;
     application_must(
-        is_line(status.as_bytes()),
+        is_value(status.as_bytes()),
         "a status has no control characters",
     )
 }
+// ANCHOR_END: check_status
 
+// ANCHOR: check_header
 pub(crate) fn check_header(name: &str, value: &[u8]) -> Result<()> {
     application_must(
         is_token(name.as_bytes()),
         "the name of a header field is a token",
     )?;
-    application_must(is_line(value), "a header field has no control characters")?;
+    application_must(is_value(value), "a header field has no control characters")?;
     let hop_by_hop = HOP_BY_HOP.iter().any(|n| name.eq_ignore_ascii_case(n));
     application_must(!hop_by_hop, "hop-by-hop header fields are the server's")?;
     let length = name.eq_ignore_ascii_case("Content-Length");
     let number = !value.is_empty() && value.len() < 20 && value.iter().all(u8::is_ascii_digit);
     application_must(!length || number, "a Content-Length is a number")
 }
+// ANCHOR_END: check_header
 
+// ANCHOR: lengths
 /// The lengths that an application has given.
 fn lengths(headers: &[Header]) -> impl Iterator<Item = u64> + '_ {
     let named = |(name, _): &&Header| name.eq_ignore_ascii_case("Content-Length");
     let lengths = headers.iter().filter(named);
     lengths.filter_map(|(_, value)| String::from_utf8_lossy(value).parse().ok())
 }
+// ANCHOR_END: lengths
 
-/// What would end the line, and so begin a field of somebody else's choice.
-fn is_line(text: &[u8]) -> bool {
-    text.iter()
-        .all(|byte| *byte == b'\t' || !byte.is_ascii_control())
-}
-
+// ANCHOR: hop_by_hop
 /// What concerns one connection and not the message (RFC 2616, section 13.5.1),
 /// and so is the server's affair.
 pub const HOP_BY_HOP: [&str; 9] = [
@@ -338,4 +362,4 @@ pub const HOP_BY_HOP: [&str; 9] = [
     "Transfer-Encoding",
     "Upgrade",
 ];
-// ANCHOR_END: checks
+// ANCHOR_END: hop_by_hop

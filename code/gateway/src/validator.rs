@@ -8,12 +8,12 @@ use crate::{Application, Body, Environ, Header, Input, Result, StartResponse, Wr
 use std::io::{self, BufRead, Read};
 use std::sync::{Arc, Mutex};
 
-// ANCHOR: validator
 /// `application`, with every rule of PEP 3333 checked that the types leave open.
 ///
 /// A broken rule is an error, a [`Violation`](crate::Violation), which names the
 /// side at fault: the server answers with 500, and says why. Put it around an
 /// application to try that, and under a server to try the server.
+// ANCHOR: validator
 pub fn validator(application: impl Application) -> impl Application {
     move |mut environ: Environ, start_response: StartResponse| {
         check_environ(&environ)?;
@@ -48,6 +48,8 @@ fn check_environ(environ: &Environ) -> Result<()> {
         "SERVER_PROTOCOL is a version of HTTP",
     )?;
 
+    // ANCHOR_END: check_environ
+    // ANCHOR: check_paths
     let (script, path) = (environ.text("SCRIPT_NAME"), environ.text("PATH_INFO"));
     let from_root = |path: &str| path.is_empty() || path.starts_with('/');
     server_must(
@@ -62,7 +64,13 @@ fn check_environ(environ: &Environ) -> Result<()> {
         from_root(&path),
         "PATH_INFO begins with a slash, or is empty",
     )?;
+    server_must(
+        !script.is_empty() || environ.get("PATH_INFO").is_some(),
+        "PATH_INFO is there where SCRIPT_NAME is empty",
+    )?;
 
+    // ANCHOR_END: check_paths
+    // ANCHOR: check_rest
     let length = environ.get("CONTENT_LENGTH").unwrap_or(b"0");
     let digits = length.iter().all(u8::is_ascii_digit);
     server_must(digits, "CONTENT_LENGTH is a number, where it is there")?;
@@ -76,7 +84,7 @@ fn check_environ(environ: &Environ) -> Result<()> {
     server_must(known, "wsgi.url_scheme is http or https")?;
     server_must(environ.version == (1, 0), "wsgi.version is (1, 0)")
 }
-// ANCHOR_END: check_environ
+// ANCHOR_END: check_rest
 
 // ANCHOR: bounded
 /// An input that must end where the request does.
@@ -89,8 +97,12 @@ struct Bounded {
 impl BufRead for Bounded {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         let here = self.input.fill_buf()?;
-        let beyond = self.length == Some(0) && !here.is_empty();
-        server_must(!beyond, "wsgi.input ends where CONTENT_LENGTH says")
+        let holds = match self.length {
+            Some(length) if here.is_empty() => length == 0,
+            Some(length) => here.len() as u64 <= length,
+            None => true,
+        };
+        server_must(holds, "wsgi.input ends where CONTENT_LENGTH says")
             .map_err(io::Error::other)?;
         Ok(here)
     }
@@ -100,7 +112,9 @@ impl BufRead for Bounded {
         self.length = self.length.map(|length| length.saturating_sub(read as u64));
     }
 }
+// ANCHOR_END: bounded
 
+// ANCHOR: bounded_read
 impl Read for Bounded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.fill_buf()?.read(buffer)?;
@@ -108,7 +122,7 @@ impl Read for Bounded {
         Ok(read)
     }
 }
-// ANCHOR_END: bounded
+// ANCHOR_END: bounded_read
 
 // ANCHOR: answer
 /// What the application has said so far.
@@ -127,7 +141,9 @@ struct Answer {
     /// Whether the body is being asked for chunks.
     iterating: bool,
 }
+// ANCHOR_END: answer
 
+// ANCHOR: chunk
 impl Answer {
     /// The application gives a chunk.
     fn chunk(&mut self, chunk: &[u8]) -> Result<()> {
@@ -151,6 +167,8 @@ impl Answer {
         Ok(())
     }
 
+    // ANCHOR_END: chunk
+    // ANCHOR: end
     /// The application has given its last.
     fn end(&self) -> Result<()> {
         application_must(
@@ -164,7 +182,7 @@ impl Answer {
         )
     }
 }
-// ANCHOR_END: answer
+// ANCHOR_END: end
 
 // ANCHOR: checked_start
 /// `start_response`, and the `write` that it returns, with their rules.
@@ -182,6 +200,8 @@ fn checked_start(mut start_response: StartResponse, answer: Arc<Mutex<Answer>>) 
         let has_type = field(&headers, "Content-Type").is_some();
         let promised = content_length(&headers);
 
+        // ANCHOR_END: checked_start
+        // ANCHOR: passed_on
         let mut write = start_response(status, headers, error)?;
         server_must(
             !late,
@@ -193,7 +213,9 @@ fn checked_start(mut start_response: StartResponse, answer: Arc<Mutex<Answer>>) 
         now.has_type = has_type;
         now.promised = promised;
         drop(now);
+        // ANCHOR_END: passed_on
 
+        // ANCHOR: checked_write
         let answer = Arc::clone(&answer);
         Ok(Write::new(move |bytes| {
             application_must(!lock(&answer).iterating, "a body does not call write")?;
@@ -202,7 +224,7 @@ fn checked_start(mut start_response: StartResponse, answer: Arc<Mutex<Answer>>) 
         }))
     })
 }
-// ANCHOR_END: checked_start
+// ANCHOR_END: checked_write
 
 // ANCHOR: check_headers
 fn check_headers(status: &str, headers: &[Header]) -> Result<()> {
@@ -227,7 +249,9 @@ fn check_headers(status: &str, headers: &[Header]) -> Result<()> {
         "204 and 304 have no Content-Type",
     )
 }
+// ANCHOR_END: check_headers
 
+// ANCHOR: field
 fn field<'a>(headers: &'a [Header], name: &str) -> Option<&'a [u8]> {
     let mut headers = headers.iter();
     let (_, value) = headers.find(|(n, _)| n.eq_ignore_ascii_case(name))?;
@@ -242,7 +266,7 @@ fn content_length(headers: &[Header]) -> Option<u64> {
 fn is_bodiless(status: &str) -> bool {
     status.starts_with("204") || status.starts_with("304")
 }
-// ANCHOR_END: check_headers
+// ANCHOR_END: field
 
 // ANCHOR: validated
 /// A body, and whether the server treats it as it should.
@@ -252,7 +276,9 @@ struct Validated {
     /// Whether it has given its last, or failed.
     over: bool,
 }
+// ANCHOR_END: validated
 
+// ANCHOR: validated_next
 impl Iterator for Validated {
     type Item = Result<Vec<u8>>;
 
@@ -278,4 +304,4 @@ impl Iterator for Validated {
         self.body.size_hint()
     }
 }
-// ANCHOR_END: validated
+// ANCHOR_END: validated_next

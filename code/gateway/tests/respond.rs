@@ -1,0 +1,950 @@
+//! Every rule of `respond`: applications run against a buffer.
+
+mod common;
+
+use common::{complaint, field, run, run_as, split, Event, Wire};
+use gateway::http::{Framing, RequestBody};
+use gateway::{headers, once, respond, Body, Environ, Header, Result, StartResponse, Write};
+use std::io::Read;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+
+const OK: &str = "HTTP/1.1 200 OK";
+const FAILED: &str = "HTTP/1.1 500 Internal Server Error";
+
+fn plain() -> Vec<Header> {
+    headers([("Content-Type", "text/plain")])
+}
+
+/// A body of these chunks, whose number nobody can tell beforehand.
+fn chunks<const N: usize>(chunks: [&'static str; N]) -> Body {
+    let mut chunks = chunks.into_iter();
+    Box::new(std::iter::from_fn(move || Some(Ok(chunks.next()?.into()))))
+}
+
+// The answer.
+
+#[test]
+fn a_small_answer_leaves_whole_and_in_one_piece() {
+    let wire = Wire::default();
+    let mut environ = Environ::testing_defaults();
+    environ.set("SERVER_SOFTWARE", "tests");
+    let app = |_: Environ, mut start_response: StartResponse| {
+        start_response("200 OK", plain(), None)?;
+        Ok(once("Hello, World!\n"))
+    };
+    let outcome = respond(&app, environ, wire.clone());
+
+    let answer = wire.text();
+    assert_eq!(wire.events(), [Event::Left(answer.clone())]);
+    let (status, fields, body) = split(&answer);
+    let date = field(&answer, "Date").unwrap();
+    let age = std::time::SystemTime::now().duration_since(httpdate::parse_http_date(date).unwrap());
+    assert!(age.unwrap().as_secs() < 30, "{date}");
+    let wanted = [
+        ("Date", date),
+        ("Server", "tests"),
+        ("Content-Type", "text/plain"),
+        ("Content-Length", "14"),
+        ("Connection", "close"),
+    ];
+    assert_eq!((status, &fields[..]), (OK, &wanted[..]));
+    assert_eq!(body, "Hello, World!\n");
+
+    let head = answer.strip_suffix(body).unwrap();
+    assert_eq!((&outcome.head[..], outcome.body), (head.as_bytes(), 14));
+    assert_eq!(complaint(&outcome), "");
+}
+
+#[test]
+fn the_date_and_the_server_of_the_application_stay() {
+    let (answer, _) = run(|mut environ: Environ, mut start_response: StartResponse| {
+        environ.set("SERVER_SOFTWARE", "tests");
+        let fields = [
+            ("date", "Tue, 24 Nov 2026 20:03:31 GMT"),
+            ("SERVER", "mine"),
+        ];
+        start_response("200 OK", headers(fields), None)?;
+        Ok(gateway::empty())
+    });
+    assert_eq!(
+        field(&answer, "Date"),
+        Some("Tue, 24 Nov 2026 20:03:31 GMT")
+    );
+    assert_eq!(field(&answer, "Server"), Some("mine"));
+}
+
+#[test]
+fn fields_keep_their_order_and_may_repeat() {
+    let (answer, _) = run(|_: Environ, mut start_response: StartResponse| {
+        let fields = [
+            ("Set-Cookie", "a=1"),
+            ("X-Between", ""),
+            ("Set-Cookie", "b=2"),
+        ];
+        start_response("200 OK", headers(fields), None)?;
+        Ok(gateway::empty())
+    });
+    let (_, fields, _) = split(&answer);
+    let ours = &fields[1..4]; // behind Date
+    assert_eq!(
+        ours,
+        [
+            ("Set-Cookie", "a=1"),
+            ("X-Between", ""),
+            ("Set-Cookie", "b=2")
+        ]
+    );
+}
+
+// start_response.
+
+#[test]
+fn start_response_may_be_called_by_the_first_step_of_the_body() {
+    let (answer, outcome) = run(|_: Environ, mut start_response: StartResponse| {
+        let mut steps = 0;
+        Ok(Box::new(std::iter::from_fn(move || {
+            steps += 1;
+            match steps {
+                1 => Some(start_response("201 Created", plain(), None).map(|_| Vec::new())),
+                2 => Some(Ok(b"late".to_vec())),
+                _ => None,
+            }
+        })) as Body)
+    });
+    assert_eq!(
+        (split(&answer).0, split(&answer).2),
+        ("HTTP/1.1 201 Created", "late")
+    );
+    assert_eq!(complaint(&outcome), "");
+}
+
+#[test]
+fn start_response_must_be_called() {
+    let rule = "the application broke a rule of PEP 3333: start_response is called before the \
+                first byte";
+    for body in [&["early"][..], &["", "early"], &[], &[""]] {
+        let (answer, outcome) = run(move |_: Environ, _: StartResponse| {
+            let body: Vec<Vec<u8>> = body.iter().map(|chunk| chunk.as_bytes().into()).collect();
+            Ok(Box::new(body.into_iter().map(Ok)) as Body)
+        });
+        assert_eq!(split(&answer).0, FAILED, "{body:?}");
+        assert_eq!(complaint(&outcome), rule, "{body:?}");
+    }
+}
+
+#[test]
+fn start_response_may_not_be_called_twice() {
+    let (answer, outcome) = run(|_: Environ, mut start_response: StartResponse| {
+        start_response("200 OK", plain(), None)?;
+        start_response("200 OK", plain(), None)?;
+        Ok(once("never"))
+    });
+    assert_eq!(
+        (split(&answer).0, split(&answer).2),
+        (FAILED, "500 Internal Server Error\n")
+    );
+    assert!(complaint(&outcome)
+        .ends_with("start_response is called once, and again only with an error"));
+}
+
+/// The second call is an error of its own, and no more than that.
+#[test]
+fn a_second_call_changes_nothing() {
+    let (answer, _) = run(|_: Environ, mut start_response: StartResponse| {
+        start_response("200 OK", plain(), None)?;
+        assert!(start_response("404 Not Found", plain(), None).is_err());
+        Ok(once("first"))
+    });
+    assert_eq!((split(&answer).0, split(&answer).2), (OK, "first"));
+}
+
+#[test]
+fn an_error_before_the_first_byte_replaces_the_head() {
+    let (answer, outcome) = run(|_: Environ, mut start_response: StartResponse| {
+        let first = headers([("Content-Type", "text/html"), ("Content-Length", "1000")]);
+        start_response("200 OK", first, None)?;
+        let error = Some("the database is on fire".into());
+        start_response(
+            "503 Service Unavailable",
+            headers([("Retry-After", "9")]),
+            error,
+        )?;
+        Ok(once("later"))
+    });
+    let (status, fields, body) = split(&answer);
+    assert_eq!(
+        (status, body),
+        ("HTTP/1.1 503 Service Unavailable", "later")
+    );
+    let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
+    assert_eq!(
+        names,
+        ["Date", "Retry-After", "Content-Length", "Connection"]
+    );
+    assert_eq!(field(&answer, "Content-Length"), Some("5"));
+    assert_eq!(complaint(&outcome), "");
+}
+
+/// Chunks without bytes are no first byte, and neither is `write` of nothing.
+#[test]
+fn nothing_is_not_the_first_byte() {
+    let (answer, _) = run(|_: Environ, mut start_response: StartResponse| {
+        let mut write = start_response("200 OK", plain(), None)?;
+        write.send(b"")?;
+        let mut steps = 0;
+        Ok(Box::new(std::iter::from_fn(move || {
+            steps += 1;
+            match steps {
+                1 => Some(Ok(Vec::new())),
+                2 => {
+                    let error = Some("too early".into());
+                    let again = start_response("425 Too Early", plain(), error);
+                    Some(again.map(|_| b"wait".to_vec()))
+                }
+                _ => None,
+            }
+        })) as Body)
+    });
+    assert_eq!(
+        (split(&answer).0, split(&answer).2),
+        ("HTTP/1.1 425 Too Early", "wait")
+    );
+}
+
+#[test]
+fn an_error_after_the_first_byte_comes_back_and_ends_the_answer() {
+    let (answer, outcome) = run(|_: Environ, mut start_response: StartResponse| {
+        start_response("200 OK", plain(), None)?;
+        let mut steps = 0;
+        Ok(Box::new(std::iter::from_fn(move || {
+            steps += 1;
+            if steps == 1 {
+                return Some(Ok(b"All is w".to_vec()));
+            }
+            let error = Some("the database is on fire".into());
+            let again = start_response("503 Service Unavailable", plain(), error);
+            Some(again.map(|_| b"never".to_vec()))
+        })) as Body)
+    });
+    assert_eq!((split(&answer).0, split(&answer).2), (OK, "All is w"));
+    assert_eq!(complaint(&outcome), "the database is on fire");
+    assert_eq!(outcome.body, 8);
+}
+
+/// Also the first byte of `write`, and that of an answer to HEAD, whose head has
+/// left without it.
+#[test]
+fn an_error_after_write_comes_back() {
+    for method in ["GET", "HEAD"] {
+        let (answer, outcome) = run_as(method, |_: Environ, mut start_response: StartResponse| {
+            start_response("200 OK", plain(), None)?.send(b"All is w")?;
+            let error = Some("the database is on fire".into());
+            start_response("503 Service Unavailable", plain(), error)?;
+            Ok(once("never"))
+        });
+        assert_eq!(split(&answer).0, OK, "{method}");
+        assert_eq!(complaint(&outcome), "the database is on fire", "{method}");
+    }
+}
+
+/// A head that may have left in part cannot be replaced.
+#[test]
+fn an_error_after_the_client_has_left_comes_back() {
+    let wire = Wire::patient(0);
+    let app = |_: Environ, mut start_response: StartResponse| -> Result<Body> {
+        let mut write = start_response("200 OK", plain(), None)?;
+        let error = write.send(b"anybody there?").unwrap_err();
+        let again = start_response("500 Internal Server Error", plain(), Some(error));
+        Err(again.err().expect("the error comes back"))
+    };
+    let outcome = respond(&app, Environ::testing_defaults(), wire.clone());
+    assert_eq!(complaint(&outcome), "broken pipe");
+    assert_eq!(wire.events(), []);
+}
+
+// The body.
+
+/// Each chunk is with the client before the next is asked for, and the head with
+/// the first.
+#[test]
+fn chunks_leave_one_by_one() {
+    let wire = Wire::default();
+    let notes = wire.clone();
+    let app = move |_: Environ, mut start_response: StartResponse| {
+        start_response("200 OK", plain(), None)?;
+        let notes = notes.clone();
+        let mut chunks = ["1", "", "2", "3"].into_iter();
+        Ok(Box::new(std::iter::from_fn(move || {
+            notes.note(Event::Asked);
+            Some(Ok(chunks.next()?.into()))
+        })) as Body)
+    };
+    let outcome = respond(&app, Environ::testing_defaults(), wire.clone());
+    let events = wire.events();
+    let Event::Left(first) = &events[1] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(split(first).2, "1");
+    let left = |text: &str| Event::Left(text.to_string());
+    let wanted = [Event::Asked, left(first), Event::Asked, Event::Asked];
+    let wanted = [
+        &wanted[..],
+        &[left("2"), Event::Asked, left("3"), Event::Asked],
+    ]
+    .concat();
+    assert_eq!(events, wanted);
+    assert_eq!(outcome.body, 3);
+    assert_eq!(field(&wire.text(), "Content-Length"), None);
+}
+
+#[test]
+fn write_sends_at_once_and_before_the_body() {
+    let wire = Wire::default();
+    let notes = wire.clone();
+    let app = move |_: Environ, mut start_response: StartResponse| {
+        let mut write = start_response("200 OK", plain(), None)?;
+        assert_eq!(notes.text(), "");
+        write.send(b"1")?;
+        assert_eq!(split(&notes.text()).2, "1");
+        write.send(b"2")?;
+        assert_eq!(split(&notes.text()).2, "12");
+        Ok(once("3"))
+    };
+    let outcome = respond(&app, Environ::testing_defaults(), wire.clone());
+    assert_eq!(complaint(&outcome), "");
+    assert_eq!(split(&wire.text()).2, "123");
+    assert_eq!(field(&wire.text(), "Content-Length"), None);
+    assert_eq!(outcome.body, 3);
+}
+
+#[test]
+fn write_after_the_end_is_an_error() {
+    let kept = Arc::new(Mutex::new(None));
+    let keep = Arc::clone(&kept);
+    let wire = Wire::default();
+    let app = move |_: Environ, mut start_response: StartResponse| {
+        *keep.lock().unwrap() = Some(start_response("200 OK", plain(), None)?);
+        Ok(once("all"))
+    };
+    respond(&app, Environ::testing_defaults(), wire.clone());
+    let mut write: Write = kept.lock().unwrap().take().unwrap();
+    let error = write.send(b"more").unwrap_err().to_string();
+    assert_eq!(error, "the client has left, or its answer is over");
+    assert_eq!(split(&wire.text()).2, "all");
+}
+
+/// The connection must be free to close, also while an application holds on to
+/// what it was given.
+#[test]
+fn the_output_is_dropped_when_the_answer_is_over() {
+    struct Output(std::sync::mpsc::Sender<()>);
+    impl std::io::Write for Output {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    impl Drop for Output {
+        fn drop(&mut self) {
+            self.0.send(()).unwrap();
+        }
+    }
+    let kept = Arc::new(Mutex::new(None));
+    let keep = Arc::clone(&kept);
+    let app = move |_: Environ, mut start_response: StartResponse| {
+        start_response("200 OK", plain(), None)?;
+        *keep.lock().unwrap() = Some(start_response);
+        Ok(gateway::empty())
+    };
+    let (dropped, is_dropped) = channel();
+    respond(&app, Environ::testing_defaults(), Output(dropped));
+    assert!(kept.lock().unwrap().is_some());
+    assert_eq!(is_dropped.try_recv(), Ok(()));
+}
+
+/// A body that notes its end.
+struct Noted {
+    wire: Wire,
+    chunks: std::slice::Iter<'static, &'static str>,
+}
+
+impl Iterator for Noted {
+    type Item = Result<Vec<u8>>;
+
+    fn next(&mut self) -> Option<Result<Vec<u8>>> {
+        self.wire.note(Event::Asked);
+        match *self.chunks.next()? {
+            "fail" => Some(Err("it fails".into())),
+            "panic" => panic!("as the test wants"),
+            chunk => Some(Ok(chunk.into())),
+        }
+    }
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        self.wire.note(Event::Dropped);
+    }
+}
+
+/// However a request ends: how often the body is asked, and that it is dropped
+/// once.
+#[test]
+fn the_body_is_dropped_once_in_every_ending() {
+    struct Ending {
+        name: &'static str,
+        method: &'static str,
+        status: &'static str,
+        patience: Option<usize>,
+        chunks: &'static [&'static str],
+        asked: usize,
+        error: &'static str,
+    }
+    const USUAL: Ending = Ending {
+        name: "success",
+        method: "GET",
+        status: "200 OK",
+        patience: None,
+        chunks: &["1", "2"],
+        asked: 3,
+        error: "",
+    };
+    let endings = [
+        USUAL,
+        Ending { name: "no chunk", chunks: &[], asked: 1, ..USUAL },
+        Ending { name: "HEAD", method: "HEAD", asked: 1, ..USUAL },
+        Ending { name: "HEAD, no byte at first", method: "HEAD", chunks: &["", "2", "3"], asked: 2, ..USUAL },
+        Ending { name: "204", status: "204 No Content", asked: 1, ..USUAL },
+        Ending { name: "304", status: "304 Not Modified", asked: 1, ..USUAL },
+        Ending { name: "gone at once", patience: Some(0), asked: 1, error: "broken pipe", ..USUAL },
+        Ending { name: "gone later", patience: Some(1), asked: 2, error: "broken pipe", ..USUAL },
+        Ending { name: "error at once", chunks: &["fail", "2"], asked: 1, error: "it fails", ..USUAL },
+        Ending { name: "error later", chunks: &["1", "fail", "3"], asked: 2, error: "it fails", ..USUAL },
+        Ending { name: "panic at once", chunks: &["panic", "2"], asked: 1, error: "the application panicked", ..USUAL },
+        Ending { name: "panic later", chunks: &["1", "panic"], asked: 2, error: "the application panicked", ..USUAL },
+        Ending {
+            name: "bad status",
+            status: "OK",
+            asked: 0,
+            error: "the application broke a rule of PEP 3333: a status is three digits from 200 to 599, a space, a reason",
+            ..USUAL
+        },
+    ];
+    for ending in endings {
+        let wire = Wire::patient(ending.patience);
+        let notes = wire.clone();
+        let app = move |_: Environ, mut start_response: StartResponse| {
+            let wire = notes.clone();
+            let chunks = ending.chunks.iter();
+            let body = Noted { wire, chunks };
+            start_response(ending.status, plain(), None)?;
+            Ok(Box::new(body) as Body)
+        };
+        let mut environ = Environ::testing_defaults();
+        environ.set("REQUEST_METHOD", ending.method);
+        let outcome = respond(&app, environ, wire.clone());
+        assert_eq!(complaint(&outcome), ending.error, "{}", ending.name);
+        assert_eq!(wire.count(&Event::Asked), ending.asked, "{}", ending.name);
+        assert_eq!(wire.count(&Event::Dropped), 1, "{}", ending.name);
+    }
+}
+
+/// PEP 3333: `close` comes when the answer is over, not before.
+#[test]
+fn the_body_is_dropped_after_its_last_byte_has_left() {
+    let wire = Wire::default();
+    let notes = wire.clone();
+    let app = move |_: Environ, mut start_response: StartResponse| {
+        start_response("200 OK", plain(), None)?;
+        let chunks = ["1"].iter();
+        Ok(Box::new(Noted {
+            wire: notes.clone(),
+            chunks,
+        }) as Body)
+    };
+    respond(&app, Environ::testing_defaults(), wire.clone());
+    let events = wire.events();
+    assert!(
+        matches!(
+            &events[..],
+            [Event::Asked, Event::Left(_), Event::Asked, Event::Dropped]
+        ),
+        "{events:?}"
+    );
+}
+
+// No body where HTTP has none.
+
+#[test]
+fn no_body_follows_head_204_and_304() {
+    for (method, status) in [
+        ("HEAD", "200 OK"),
+        ("GET", "204 No Content"),
+        ("GET", "304 Not Modified"),
+    ] {
+        for through_write in [false, true] {
+            let (answer, outcome) = run_as(
+                method,
+                move |_: Environ, mut start_response: StartResponse| {
+                    let mut write = start_response(status, plain(), None)?;
+                    if through_write {
+                        write.send(b"never ")?;
+                        write.send(b"seen")?;
+                    }
+                    Ok(chunks(["neither", "this"]))
+                },
+            );
+            assert_eq!(split(&answer).2, "", "{method} {status}");
+            assert_eq!(split(&answer).0, format!("HTTP/1.1 {status}"));
+            assert_eq!(outcome.body, 0, "{method} {status}");
+            assert_eq!(complaint(&outcome), "", "{method} {status}");
+        }
+    }
+}
+
+/// As long as GET would have brought, where that is known.
+#[test]
+fn head_has_the_length_of_get() {
+    type Made = fn() -> Body;
+    let bodies: [(Made, Option<&str>); 4] = [
+        (|| once("twelve bytes"), Some("12")),
+        (|| chunks(["twelve", " bytes"]), None),
+        (gateway::empty, None), // an application may know that this is HEAD
+        (|| once(""), None),
+    ];
+    for (body, length) in bodies {
+        let (answer, _) = run_as(
+            "HEAD",
+            move |_: Environ, mut start_response: StartResponse| {
+                start_response("200 OK", plain(), None)?;
+                Ok(body())
+            },
+        );
+        assert_eq!(field(&answer, "Content-Length"), length);
+        assert_eq!(split(&answer).2, "");
+    }
+    // Its own word counts, also when its body is shorter.
+    let (answer, outcome) = run_as("HEAD", |_: Environ, mut start_response: StartResponse| {
+        start_response("200 OK", headers([("Content-Length", "1000")]), None)?;
+        Ok(gateway::empty())
+    });
+    assert_eq!(field(&answer, "Content-Length"), Some("1000"));
+    assert_eq!(complaint(&outcome), "");
+}
+
+/// RFC 9110, section 8.6: a 204 has no length; a 304 may have that of the 200.
+#[test]
+fn the_length_of_a_204_is_left_out() {
+    for (status, length) in [("204 No Content", None), ("304 Not Modified", Some("12"))] {
+        let (answer, outcome) = run(move |_: Environ, mut start_response: StartResponse| {
+            start_response(status, headers([("content-length", "12")]), None)?;
+            Ok(gateway::empty())
+        });
+        assert_eq!(field(&answer, "Content-Length"), length, "{status}");
+        assert_eq!(complaint(&outcome), "", "{status}");
+    }
+}
+
+// Content-Length.
+
+#[test]
+fn a_length_is_supplied_where_the_whole_body_is_known() {
+    type Made = fn() -> Body;
+    let bodies: [(Made, Option<&str>); 7] = [
+        (|| once("all"), Some("3")),
+        (
+            || Box::new(vec![Ok(b"all".to_vec())].into_iter()),
+            Some("3"),
+        ),
+        (
+            || Box::new([b"".to_vec(), b"all".to_vec()].into_iter().map(Ok)),
+            Some("3"),
+        ),
+        (gateway::empty, Some("0")),
+        (|| once(""), Some("0")),
+        (|| chunks(["all"]), None), // nobody knows that this is the last
+        (
+            || Box::new([b"al".to_vec(), b"l".to_vec()].into_iter().map(Ok)),
+            None,
+        ),
+    ];
+    for (number, (body, length)) in bodies.into_iter().enumerate() {
+        let (answer, _) = run(move |_: Environ, mut start_response: StartResponse| {
+            start_response("200 OK", plain(), None)?;
+            Ok(body())
+        });
+        assert_eq!(field(&answer, "Content-Length"), length, "body {number}");
+    }
+}
+
+#[test]
+fn a_body_longer_than_its_length_is_cut_off_there() {
+    // Known before the first byte: there is time to say so.
+    let (answer, outcome) = run(|_: Environ, mut start_response: StartResponse| {
+        start_response("200 OK", headers([("Content-Length", "3")]), None)?;
+        Ok(once("four"))
+    });
+    assert_eq!(split(&answer).0, FAILED);
+    assert!(complaint(&outcome).ends_with("the body is no longer than Content-Length"));
+    // Later: what was promised has left, and no byte more.
+    let (answer, outcome) = run(|_: Environ, mut start_response: StartResponse| {
+        start_response("200 OK", headers([("Content-Length", "3")]), None)?;
+        Ok(chunks(["abc", "d"]))
+    });
+    assert_eq!((split(&answer).0, split(&answer).2), (OK, "abc"));
+    assert!(complaint(&outcome).ends_with("the body is no longer than Content-Length"));
+    // `write` tells the application.
+    let (answer, outcome) = run(|_: Environ, mut start_response: StartResponse| {
+        let mut write = start_response("200 OK", headers([("Content-Length", "3")]), None)?;
+        write.send(b"abc")?;
+        assert!(write.send(b"d").is_err());
+        Ok(gateway::empty())
+    });
+    assert_eq!(
+        (split(&answer).2, complaint(&outcome).as_str()),
+        ("abc", "")
+    );
+}
+
+#[test]
+fn a_body_shorter_than_its_length_is_an_error() {
+    let (answer, outcome) = run(|_: Environ, mut start_response: StartResponse| {
+        start_response("200 OK", headers([("Content-Length", "3")]), None)?;
+        Ok(once("ab"))
+    });
+    assert_eq!(split(&answer).2, "ab");
+    assert!(complaint(&outcome).ends_with("the body is no shorter than Content-Length"));
+    // Nothing has left yet: there is time to say so.
+    let (answer, outcome) = run(|_: Environ, mut start_response: StartResponse| {
+        start_response("200 OK", headers([("Content-Length", "3")]), None)?;
+        Ok(gateway::empty())
+    });
+    assert_eq!(split(&answer).0, FAILED);
+    assert!(complaint(&outcome).ends_with("the body is no shorter than Content-Length"));
+}
+
+/// A body that calls its first chunk its last gets no second one past the length
+/// that was told.
+#[test]
+fn a_length_that_was_supplied_binds_too() {
+    struct Liar(u8);
+    impl Iterator for Liar {
+        type Item = Result<Vec<u8>>;
+        fn next(&mut self) -> Option<Result<Vec<u8>>> {
+            self.0 += 1;
+            (self.0 <= 2).then(|| Ok(b"abc".to_vec()))
+        }
+        fn size_hint(&self) -> (usize, Option<usize>) {
+            (0, Some(0))
+        }
+    }
+    let (answer, outcome) = run(|_: Environ, mut start_response: StartResponse| {
+        start_response("200 OK", plain(), None)?;
+        Ok(Box::new(Liar(0)) as Body)
+    });
+    assert_eq!(
+        (field(&answer, "Content-Length"), split(&answer).2),
+        (Some("3"), "abc")
+    );
+    assert!(complaint(&outcome).ends_with("the body is no longer than Content-Length"));
+}
+
+// What the application may not say.
+
+#[test]
+fn bad_statuses_are_refused() {
+    let form = "a status is three digits from 200 to 599, a space, a reason";
+    let control = "a status has no control characters";
+    for (status, rule) in [
+        ("", form),
+        ("OK", form),
+        ("200", form),
+        ("20 OK", form),
+        ("2000 OK", form),
+        ("200OK", form),
+        (" 200 OK", form),
+        ("+20 OK", form),
+        ("２００ OK", form),
+        ("100 Continue", form),
+        ("101 Switching Protocols", form),
+        ("600 Beyond", form),
+        ("200 OK\r\nX-Injected: yes", control),
+        ("200 OK\n", control),
+        ("200 OK\r", control),
+        ("200 O\0K", control),
+        ("200 OK\x7f", control),
+    ] {
+        let (answer, outcome) = run(move |_: Environ, mut start_response: StartResponse| {
+            start_response(status, plain(), None)?;
+            Ok(once("never"))
+        });
+        let wanted = format!("the application broke a rule of PEP 3333: {rule}");
+        assert_eq!(complaint(&outcome), wanted, "{status:?}");
+        assert_eq!(split(&answer).0, FAILED, "{status:?}");
+        assert!(!answer.contains("Injected"), "{answer}");
+    }
+    for status in ["200 ", "299 Fine", "599 Odd", "200 Ça va", "404 Not\tFound"] {
+        let (answer, _) = run(move |_: Environ, mut start_response: StartResponse| {
+            start_response(status, plain(), None)?;
+            Ok(once("seen"))
+        });
+        assert_eq!(split(&answer).0, format!("HTTP/1.1 {status}"));
+    }
+}
+
+#[test]
+fn bad_fields_are_refused() {
+    let name = "the name of a header field is a token";
+    let value = "a header field has no control characters";
+    let hop_by_hop = "hop-by-hop header fields are the server's";
+    let number = "a Content-Length is a number";
+    let mut fields = vec![
+        ("", "x", name),
+        ("X Y", "x", name),
+        ("X:", "x", name),
+        ("X\r\nX-Injected", "x", name),
+        ("X\n", "x", name),
+        ("X\0", "x", name),
+        ("Größe", "x", name),
+        ("X", "a\r\nX-Injected: yes", value),
+        ("X", "a\rb", value),
+        ("X", "a\nb", value),
+        ("X", "a\0b", value),
+        ("X", "a\x7fb", value),
+        ("X", "\x1b[2J", value),
+    ];
+    for length in [
+        "",
+        "x",
+        "-1",
+        "+1",
+        "1.0",
+        "0x1",
+        "1, 1",
+        " 1",
+        "12345678901234567890",
+    ] {
+        fields.push(("content-LENGTH", length, number));
+    }
+    for name in [
+        "Connection",
+        "Keep-Alive",
+        "Proxy-Authenticate",
+        "Proxy-Authorization",
+        "TE",
+        "Trailer",
+        "Trailers",
+        "Transfer-Encoding",
+        "Upgrade",
+        "transfer-ENCODING",
+    ] {
+        fields.push((name, "x", hop_by_hop));
+    }
+    for (name, value, rule) in fields {
+        let (answer, outcome) = run(move |_: Environ, mut start_response: StartResponse| {
+            start_response("200 OK", headers([("X-Fine", "x"), (name, value)]), None)?;
+            Ok(once("never"))
+        });
+        let wanted = format!("the application broke a rule of PEP 3333: {rule}");
+        assert_eq!(complaint(&outcome), wanted, "{name:?}: {value:?}");
+        assert_eq!(split(&answer).0, FAILED, "{name:?}: {value:?}");
+        assert!(!answer.contains("Injected"), "{answer}");
+    }
+    let (answer, _) = run(|_: Environ, mut start_response: StartResponse| {
+        let fields = vec![("X-Obs".to_string(), b"a\tb \xe9".to_vec())];
+        start_response("200 OK", fields, None)?;
+        Ok(once("seen"))
+    });
+    assert_eq!(field(&answer, "X-Obs"), Some("a\tb \u{fffd}"));
+}
+
+#[test]
+fn two_lengths_are_refused() {
+    let (answer, outcome) = run(|_: Environ, mut start_response: StartResponse| {
+        let fields = [("Content-Length", "3"), ("content-length", "3")];
+        start_response("200 OK", headers(fields), None)?;
+        Ok(once("abc"))
+    });
+    assert_eq!(split(&answer).0, FAILED);
+    assert!(complaint(&outcome).ends_with("there is one Content-Length"));
+}
+
+/// A replacement is checked like the first, and a bad one replaces nothing.
+#[test]
+fn a_replacement_is_checked_too() {
+    let (answer, _) = run(|_: Environ, mut start_response: StartResponse| {
+        start_response("200 OK", plain(), None)?;
+        let bad = headers([("X", "a\r\nX-Injected: yes")]);
+        assert!(start_response("500 Oh", bad, Some("an error".into())).is_err());
+        Ok(once("first"))
+    });
+    assert_eq!((split(&answer).0, split(&answer).2), (OK, "first"));
+}
+
+// Failures.
+
+#[test]
+fn an_application_that_fails_at_once_is_answered_with_500() {
+    type App = fn(Environ, StartResponse) -> Result<Body>;
+    let apps: [(App, &str); 4] = [
+        (|_, _| Err("a secret".into()), "a secret"),
+        (
+            |_, _| panic!("a secret, as the test wants"),
+            "the application panicked",
+        ),
+        (
+            |_, mut start_response| {
+                start_response("200 OK", plain(), None)?;
+                panic!("a secret, as the test wants");
+            },
+            "the application panicked",
+        ),
+        (
+            |_, mut start_response| {
+                start_response("200 OK", plain(), None)?;
+                Ok(Box::new(std::iter::once(Err("a secret".into()))))
+            },
+            "a secret",
+        ),
+    ];
+    for (app, error) in apps {
+        for method in ["GET", "HEAD"] {
+            let (answer, outcome) = run_as(method, app);
+            let (status, _, body) = split(&answer);
+            let text = if method == "HEAD" {
+                ""
+            } else {
+                "500 Internal Server Error\n"
+            };
+            assert_eq!((status, body), (FAILED, text));
+            assert_eq!(field(&answer, "Content-Length"), Some("26"));
+            assert!(!answer.contains("secret"), "{answer}");
+            assert_eq!(complaint(&outcome), error);
+        }
+    }
+}
+
+/// What has left stays, and no second answer follows it.
+#[test]
+fn an_application_that_fails_later_breaks_its_answer_off() {
+    type Step = fn() -> Option<Result<Vec<u8>>>;
+    let late: [Step; 2] = [
+        || Some(Err("an error".into())),
+        || panic!("as the test wants"),
+    ];
+    for fail in late {
+        let (answer, outcome) = run(move |_: Environ, mut start_response: StartResponse| {
+            start_response("200 OK", headers([("Content-Length", "10")]), None)?;
+            let mut chunks = 0;
+            Ok(Box::new(std::iter::from_fn(move || {
+                chunks += 1;
+                if chunks == 1 {
+                    Some(Ok(b"half".to_vec()))
+                } else {
+                    fail()
+                }
+            })) as Body)
+        });
+        assert_eq!((split(&answer).0, split(&answer).2), (OK, "half"));
+        assert_eq!(field(&answer, "Content-Length"), Some("10"));
+        assert!(outcome.error.is_some());
+        assert_eq!(outcome.body, 4);
+    }
+}
+
+#[test]
+fn a_panic_while_the_body_is_dropped_is_caught() {
+    struct Bomb;
+    impl Iterator for Bomb {
+        type Item = Result<Vec<u8>>;
+        fn next(&mut self) -> Option<Result<Vec<u8>>> {
+            None
+        }
+    }
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("as the test wants");
+        }
+    }
+    let (answer, outcome) = run(|_: Environ, mut start_response: StartResponse| {
+        start_response("200 OK", plain(), None)?;
+        Ok(Box::new(Bomb) as Body)
+    });
+    assert_eq!(split(&answer).0, OK);
+    assert_eq!(complaint(&outcome), "the application panicked");
+}
+
+#[test]
+fn write_tells_that_the_client_has_left() {
+    let wire = Wire::patient(1);
+    let app = |_: Environ, mut start_response: StartResponse| {
+        let mut write = start_response("200 OK", plain(), None)?;
+        write.send(b"1")?;
+        assert_eq!(write.send(b"2").unwrap_err().to_string(), "broken pipe");
+        let error = write.send(b"3").unwrap_err().to_string();
+        assert_eq!(error, "the client has left, or its answer is over");
+        Ok(gateway::empty())
+    };
+    let outcome = respond(&app, Environ::testing_defaults(), wire.clone());
+    assert_eq!(split(&wire.text()).2, "1");
+    assert_eq!(outcome.body, 1);
+    assert!(outcome.error.is_some());
+}
+
+/// An application that passes on what its input said blames the right side.
+#[test]
+fn a_broken_request_body_is_the_clients_mistake() {
+    let wire = Wire::default();
+    let input = RequestBody::new(&b"abc"[..], Framing::Length(5));
+    let app = |mut environ: Environ, mut start_response: StartResponse| {
+        let mut body = Vec::new();
+        environ.input.read_to_end(&mut body)?;
+        start_response("200 OK", plain(), None)?;
+        Ok(once(body))
+    };
+    let mut environ = Environ::testing_defaults();
+    environ.input = Box::new(input);
+    let outcome = respond(&app, environ, wire.clone());
+    let answer = wire.text();
+    assert_eq!(split(&answer).0, "HTTP/1.1 400 Bad Request");
+    assert_eq!(split(&answer).2, "400 Bad Request: the body breaks off\n");
+    assert!(outcome.error.is_some());
+}
+
+#[test]
+fn refuse_answers_with_the_status_of_the_refusal() {
+    let wire = Wire::default();
+    let refused = gateway::http::Head::parse(b"GET / HTTP/2.0\r\n\r\n").unwrap_err();
+    let outcome = gateway::refuse(&refused, wire.clone());
+    let answer = wire.text();
+    let (status, _, body) = split(&answer);
+    assert_eq!(status, "HTTP/1.1 505 HTTP Version Not Supported");
+    assert_eq!(body, format!("{refused}\n"));
+    assert_eq!(
+        field(&answer, "Content-Length"),
+        Some(body.len().to_string().as_str())
+    );
+    assert_eq!(field(&answer, "Connection"), Some("close"));
+    assert_eq!(
+        (outcome.body as usize, outcome.error.is_none()),
+        (body.len(), true)
+    );
+
+    // Also from inside of other errors; and another error is nobody's business.
+    let wire = Wire::default();
+    let held = std::io::Error::other(std::io::Error::from(refused));
+    gateway::refuse(&held, wire.clone());
+    assert_eq!(
+        split(&wire.text()).0,
+        "HTTP/1.1 505 HTTP Version Not Supported"
+    );
+    let wire = Wire::default();
+    gateway::refuse(&std::io::Error::other("a secret"), wire.clone());
+    assert_eq!(
+        (split(&wire.text()).0, split(&wire.text()).2),
+        (FAILED, "500 Internal Server Error\n")
+    );
+}

@@ -1,0 +1,215 @@
+//! mounted: webserver2 with its application under /wiki.
+//!
+//!     cargo run --bin mounted -- module:callable [ADDRESS]
+//!
+//! Try it with echoapp:app: `curl http://127.0.0.1:8888/wiki/page` shows that
+//! the application learns where it stands. `/wikipedia` is not there.
+
+use gateway::http::{read_head, Head, Refused, RequestBody};
+use gateway::{headers, refuse, respond, validator, Application, Environ, Outcome, StartResponse};
+use std::env;
+use std::io::{self, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const ADDRESS: &str = "127.0.0.1:8888";
+const SOFTWARE: &str = "webserver2"; // what the answers name as their server
+const PREFIX: &str = "/wiki"; // where the application stands
+const LINGER: Duration = Duration::from_secs(2); // for all that nobody wants
+const USAGE: &str = "usage: webserver2 module:callable [ADDRESS]; try webserver2 wsgiapp:app";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> gateway::Result<()> {
+    let mut arguments = env::args_os().skip(1);
+    let mut next = || Some(arguments.next()?.to_string_lossy().into_owned());
+    let name = next().ok_or(USAGE)?;
+    let address = next().unwrap_or_else(|| ADDRESS.to_string());
+    let application = validator(mounted(PREFIX, apps::load(&name)?));
+    serve_forever(&address, &application)?;
+    Ok(())
+}
+
+fn serve_forever(address: &str, application: &dyn Application) -> io::Result<()> {
+    let listener = TcpListener::bind(address).map_err(|error| {
+        let hint = "another address can be the last argument";
+        io::Error::new(error.kind(), format!("bind {address}: {error}; {hint}"))
+    })?;
+
+    let address = listener.local_addr()?;
+    let mut terminal = io::stdout();
+    writeln!(terminal, "Serving HTTP on http://{address}/ ...")?;
+    terminal.flush()?;
+
+    loop {
+        match listener.accept() {
+            Ok((connection, peer)) => {
+                if let Err(error) = handle_request(connection, peer, address, application) {
+                    eprintln!("{peer}: {error}");
+                }
+            }
+            // The client left while it was still waiting: no reason to stop.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => return Err(io::Error::new(error.kind(), format!("accept: {error}"))),
+        }
+    }
+}
+
+fn handle_request(
+    connection: TcpStream,
+    peer: SocketAddr,
+    server: SocketAddr,
+    application: &dyn Application,
+) -> gateway::Result<()> {
+    let connection = Connection(Arc::new(connection));
+    let mut reader = BufReader::new(connection.clone());
+    let head = match parse_request(&mut reader) {
+        Ok(Some(head)) => head,
+        Ok(None) => return Ok(()),
+        Err(error) if Refused::of(&error).is_some() => {
+            print_response(&refuse(&error, connection.clone()))?;
+            let _ = linger(&connection.0); // the client may have left
+            return Err(error.into());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if head.expects_continue() {
+        connection
+            .clone()
+            .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+    }
+
+    let body = RequestBody::new(reader, head.framing);
+    let body_ended = body.ended();
+    let environ = get_environ(&head, body, peer, server);
+    let outcome = respond(application, environ, connection.clone());
+    print_response(&outcome)?;
+    if !body_ended.load(Ordering::Relaxed) {
+        let _ = linger(&connection.0); // the client may have left
+    }
+    outcome.error.map_or(Ok(()), Err)
+}
+
+/// A connection that a reader and a writer hold at the same time. The last to
+/// let go of it closes it.
+#[derive(Clone)]
+struct Connection(Arc<TcpStream>);
+
+impl Read for Connection {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*self.0).read(buffer)
+    }
+}
+
+impl Write for Connection {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self.0).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        (&*self.0).flush()
+    }
+}
+
+/// The head of the request, or none if the client has left without a word.
+fn parse_request(reader: &mut BufReader<Connection>) -> io::Result<Option<Head>> {
+    let head = read_head(reader)?;
+    if head.is_empty() {
+        return Ok(None);
+    }
+    print_request(&head)?;
+    Ok(Some(Head::parse(&head)?))
+}
+
+fn get_environ(
+    head: &Head,
+    body: RequestBody<BufReader<Connection>>,
+    peer: SocketAddr,
+    server: SocketAddr,
+) -> Environ {
+    let mut environ = head.environ(Box::new(body));
+    environ.set("SERVER_NAME", server.ip().to_string());
+    environ.set("SERVER_PORT", server.port().to_string());
+    environ.set("SERVER_SOFTWARE", SOFTWARE);
+    environ.set("REMOTE_ADDR", peer.ip().to_string());
+    environ.set("REMOTE_PORT", peer.port().to_string());
+    environ
+}
+
+fn print_request(head: &[u8]) -> io::Result<()> {
+    let mut terminal = io::stdout();
+    terminal.write_all(&marked(b'<', head))?;
+    terminal.flush()
+}
+
+fn print_response(outcome: &Outcome) -> io::Result<()> {
+    let mut text = marked(b'>', &outcome.head);
+    writeln!(text, "}} [{} bytes data]", outcome.body)?;
+    let mut terminal = io::stdout();
+    terminal.write_all(&text)?;
+    terminal.flush()
+}
+
+/// The lines of a head, each behind a mark, as `curl -v` prints them.
+fn marked(mark: u8, head: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(2 * head.len());
+    for line in head.split_inclusive(|byte| *byte == b'\n') {
+        text.extend([mark, b' ']);
+        // A client could send what a terminal takes for a command.
+        let printable = |byte: &u8| if byte.is_ascii_control() { b'?' } else { *byte };
+        text.extend(line.trim_ascii_end().iter().map(printable));
+        text.push(b'\n');
+    }
+    text
+}
+
+/// Closing while the client still sends would be a reset, and could cost it the
+/// answer: so the end is announced, and the rest is read and thrown away.
+fn linger(mut connection: &TcpStream) -> io::Result<()> {
+    connection.shutdown(Shutdown::Write)?;
+    let end = Instant::now() + LINGER;
+    let mut unwanted = [0; 8192];
+    loop {
+        let patience = end.saturating_duration_since(Instant::now());
+        if patience.is_zero() {
+            return Ok(());
+        }
+        connection.set_read_timeout(Some(patience))?;
+        if connection.read(&mut unwanted)? == 0 {
+            return Ok(()); // it has closed too
+        }
+    }
+}
+
+/// `application` under `prefix`, which begins with a slash and does not end with
+/// one; nothing elsewhere.
+fn mounted(prefix: &'static str, application: impl Application) -> impl Application {
+    move |mut environ: Environ, mut start_response: StartResponse| {
+        let path = environ.get("PATH_INFO").unwrap_or_default().to_vec();
+        match path.strip_prefix(prefix.as_bytes()) {
+            Some(rest @ ([] | [b'/', ..])) => {
+                let script = environ.get("SCRIPT_NAME").unwrap_or_default();
+                let script = [script, prefix.as_bytes()].concat();
+                environ.set("SCRIPT_NAME", script);
+                environ.set("PATH_INFO", rest);
+                application(environ, start_response)
+            }
+            _ => {
+                let plain = headers([("Content-Type", "text/plain")]);
+                start_response("404 Not Found", plain, None)?;
+                Ok(gateway::once("There is nothing here.\n"))
+            }
+        }
+    }
+}
