@@ -6,7 +6,6 @@
 //! its own, and gets it; whoever has not noticed after two seconds is ended by
 //! an alarm, and counted. With the argument `own`, each builds its own runtime.
 
-// ANCHOR: head
 use nix::sys::signal::Signal;
 use nix::sys::wait::{wait, WaitStatus};
 use nix::unistd::{alarm, fork, ForkResult};
@@ -20,8 +19,6 @@ use tokio::runtime::{Builder, Runtime};
 const CHILDREN: usize = 16;
 const PAUSE: Duration = Duration::from_millis(20);
 const PATIENCE: u32 = 2; // seconds
-
-// ANCHOR_END: head
 
 fn main() -> ExitCode {
     match run() {
