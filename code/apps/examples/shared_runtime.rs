@@ -3,10 +3,9 @@
 //!     cargo run -p apps --example shared_runtime [own]
 //!
 //! Forks 16 children. Each waits on its parent's runtime for a byte in a pipe of
-//! its own, and gets it; whoever has not noticed after two seconds is ended by
+//! its own, and gets it; whoever has not noticed after three seconds is ended by
 //! an alarm, and counted. With the argument `own`, each builds its own runtime.
 
-// ANCHOR: head
 use nix::sys::signal::Signal;
 use nix::sys::wait::{wait, WaitStatus};
 use nix::unistd::{alarm, fork, ForkResult};
@@ -18,10 +17,8 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::runtime::{Builder, Runtime};
 
 const CHILDREN: usize = 16;
-const PAUSE: Duration = Duration::from_millis(20);
-const PATIENCE: u32 = 2; // seconds
-
-// ANCHOR_END: head
+const PAUSE: Duration = Duration::from_millis(60);
+const PATIENCE: u32 = 3; // seconds
 
 fn main() -> ExitCode {
     match run() {
@@ -36,9 +33,10 @@ fn main() -> ExitCode {
 // ANCHOR: run
 fn run() -> io::Result<()> {
     let own = std::env::args().nth(1).as_deref() == Some("own");
+    // Before the first fork, so that memory looks the same to all children.
+    let mut writers = Vec::with_capacity(CHILDREN);
     let shared = build()?;
 
-    let mut writers = Vec::new();
     for _ in 0..CHILDREN {
         let (reader, writer) = io::pipe()?;
         // SAFETY: this process has one thread, so no lock is held by another

@@ -6,6 +6,7 @@
 //! waits for the answer. Between the two stands [`runtime`]. What else the
 //! adapters share is the translation of a request and of the head of an answer.
 
+// ANCHOR: features
 #[cfg(feature = "actix")]
 pub mod actix;
 #[cfg(feature = "axum")]
@@ -14,6 +15,7 @@ pub mod axum;
 pub mod cot;
 #[cfg(feature = "rocket")]
 pub mod rocket;
+// ANCHOR_END: features
 
 use bytes::Bytes;
 use gateway::http::Refused;
@@ -22,8 +24,6 @@ use percent_encoding::{percent_encode, AsciiSet, CONTROLS};
 use std::cell::RefCell;
 use std::future::Future;
 use std::io;
-#[cfg(any(feature = "actix", feature = "rocket"))]
-use std::net::SocketAddr;
 use std::process;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
@@ -75,7 +75,7 @@ pub fn boot<F: Future>(future: F) -> Result<F::Output> {
 }
 // ANCHOR_END: boot
 
-// ANCHOR: path
+// ANCHOR: sets
 /// What a path must not have as it is: RFC 3986, section 3.3.
 const PATH: &AsciiSet = &CONTROLS
     .add(b' ')
@@ -94,11 +94,11 @@ const PATH: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-// ANCHOR_END: path
-// ANCHOR: target
 /// And a query, whose percent signs are from the client.
 const QUERY: &AsciiSet = &PATH.remove(b'%').remove(b'?');
+// ANCHOR_END: sets
 
+// ANCHOR: target
 /// The target of the request, put together again. `path` names the variables
 /// that it is made of: `PATH_INFO` is the part that an application routes by,
 /// `SCRIPT_NAME` the part before it, where the application is mounted.
@@ -133,10 +133,10 @@ pub fn fields(environ: &Environ) -> impl Iterator<Item = (String, &[u8])> {
 
 /// The client's address and port, where the server tells both.
 #[cfg(any(feature = "actix", feature = "rocket"))]
-pub fn peer(environ: &Environ) -> Option<SocketAddr> {
+pub fn peer(environ: &Environ) -> Option<std::net::SocketAddr> {
     let address = environ.text("REMOTE_ADDR").parse().ok()?;
     let port = environ.text("REMOTE_PORT").parse().ok()?;
-    Some(SocketAddr::new(address, port))
+    Some(std::net::SocketAddr::new(address, port))
 }
 // ANCHOR_END: fields
 
@@ -147,9 +147,6 @@ pub struct Chunks {
     input: Input,
     refused: Arc<OnceLock<Refused>>,
 }
-
-/// Why the body of a request could not be read, if the client is to blame.
-pub struct Refusal(Arc<OnceLock<Refused>>);
 
 impl Chunks {
     /// The body, taken out of `environ`.
@@ -167,8 +164,6 @@ impl Chunks {
     }
 }
 
-// ANCHOR_END: chunks
-// ANCHOR: next_chunk
 impl Iterator for Chunks {
     type Item = io::Result<Bytes>;
 
@@ -177,11 +172,17 @@ impl Iterator for Chunks {
         if let Some(refused) = chunk.as_ref().err().and_then(|error| Refused::of(error)) {
             let _ = self.refused.set(*refused); // the first counts
         }
-        chunk
-            .map(|chunk| (!chunk.is_empty()).then_some(chunk))
-            .transpose()
+        match chunk {
+            Ok(chunk) if chunk.is_empty() => None,
+            chunk => Some(chunk),
+        }
     }
 }
+// ANCHOR_END: chunks
+
+// ANCHOR: refusal
+/// Why the body of a request could not be read, if the client is to blame.
+pub struct Refusal(Arc<OnceLock<Refused>>);
 
 impl Refusal {
     /// An error if the request was refused while the application read it. What
@@ -191,12 +192,13 @@ impl Refusal {
     ///
     /// That [`Refused`].
     pub fn check(&self) -> Result<()> {
-        self.0
-            .get()
-            .map_or(Ok(()), |refused| Err((*refused).into()))
+        match self.0.get() {
+            Some(refused) => Err((*refused).into()),
+            None => Ok(()),
+        }
     }
 }
-// ANCHOR_END: next_chunk
+// ANCHOR_END: refusal
 
 // ANCHOR: start
 /// `start_response`, without the fields that the server has to itself. Under
@@ -213,11 +215,9 @@ pub fn start<'a>(
 ) -> Result<()> {
     let hop_by_hop = |name: &str| HOP_BY_HOP.iter().any(|n| n.eq_ignore_ascii_case(name));
     let fields = fields.filter(|(name, _)| !hop_by_hop(name));
-    let headers: Vec<Header> = fields
-        .map(|(n, value)| (n.to_string(), value.into()))
-        .collect();
+    let headers = fields.map(|(name, value)| -> Header { (name.to_string(), value.into()) });
     let status = format!("{status} {}", reason.unwrap_or_default());
-    start_response(&status, headers, None)?;
+    start_response(&status, headers.collect(), None)?;
     Ok(())
 }
 // ANCHOR_END: start

@@ -28,7 +28,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub fn app() -> Result<impl Application + Send + Sync> {
     adapters::cot::application(|| Greetings)
 }
+// ANCHOR_END: app
 
+// ANCHOR: project
 /// A project of Cot has apps, and an app has routes. This one is both.
 struct Greetings;
 
@@ -45,8 +47,8 @@ impl Project for Greetings {
         DynErrorPageHandler::new(error_page)
     }
 }
+// ANCHOR_END: project
 
-// ANCHOR_END: app
 // ANCHOR: routes
 impl App for Greetings {
     fn name(&self) -> &'static str {
@@ -55,7 +57,7 @@ impl App for Greetings {
 
     fn router(&self) -> Router {
         Router::with_urls([
-            Route::with_handler("/", get(index).head(index)),
+            Route::with_handler("/", get(index)),
             Route::with_handler("/hello/{name}", get(hello)),
             Route::with_handler("/slow", get(slow)),
             Route::with_handler("/stream", get(stream)),

@@ -1,7 +1,8 @@
 //! Heads: where they end, what they say, what is refused, and the environ that
 //! comes of them.
 
-use gateway::http::{read_head, Framing, Head, Refused, FIELDS, FIRST_LINE_SIZE, HEAD_SIZE};
+use gateway::http::{read_head, Framing, Head, Refused};
+use gateway::http::{BODY_SIZE, FIELDS, FIRST_LINE_SIZE, HEAD_SIZE};
 use gateway::Environ;
 use std::io::{BufReader, Read};
 
@@ -96,6 +97,12 @@ fn an_error_of_the_connection_is_passed_on() {
     let error = read_head(&mut BufReader::new(Broken)).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
     assert_eq!(Refused::of(&error), None);
+}
+
+#[test]
+fn the_limits_are_those_of_the_text() {
+    assert_eq!((FIRST_LINE_SIZE, HEAD_SIZE, FIELDS), (8_192, 65_536, 100));
+    assert_eq!(BODY_SIZE, 16_777_216);
 }
 
 /// Each limit, at its last byte and one beyond it; and that no more is read.
@@ -352,6 +359,24 @@ fn there_is_one_host() {
     }
     assert!(host("HTTP/1.0", &["x", "x"]).is_err());
     assert!(host("HTTP/1.0", &["a b"]).is_err());
+}
+
+/// Some mistakes have names of their own.
+#[test]
+fn mistakes_are_told_apart() {
+    for (fields, why) in [
+        ("Host: x\r\n folded", "a field is folded over two lines"),
+        ("Host: x\r\n\tfolded", "a field is folded over two lines"),
+        ("X", "a field has no colon"),
+        ("X : y", "the name of a field is no word"),
+        ("X: \0", "a field has a control character in it"),
+        ("X: y", "the field Host is missing"),
+        ("Host: a b", "the field Host names no host"),
+        ("Host: x\r\nHost: x", "there is more than one Host"),
+    ] {
+        let (refused, _) = read(format!("GET / HTTP/1.1\r\n{fields}\r\n\r\n").as_bytes());
+        assert_eq!(refused.unwrap_err().why, why, "{fields:?}");
+    }
 }
 
 // Where the body ends.

@@ -664,6 +664,7 @@ fn bad_statuses_are_refused() {
         ("200", form),
         ("20 OK", form),
         ("2000 OK", form),
+        ("2x0 OK", form),
         ("200OK", form),
         (" 200 OK", form),
         ("+20 OK", form),

@@ -531,6 +531,19 @@ fn what_is_right_passes_unchanged() {
         assert_eq!(without_date(&bare), without_date(&checked));
         assert_eq!(complaint(&outcome), "");
     }
+    // Nor does it make the server believe that it knows the whole.
+    let (answer, _) = run(validator(
+        |_: Environ, mut start_response: StartResponse| {
+            start_response("200 OK", plain(), None)?;
+            let mut chunks = ["hel", "lo"].iter();
+            Ok(Box::new(std::iter::from_fn(move || {
+                Some(Ok(chunks.next()?.as_bytes().to_vec()))
+            })) as Body)
+        },
+    ));
+    assert_eq!(split(&answer).2, "hello");
+    assert_eq!(common::field(&answer, "Content-Length"), None);
+
     let (answer, outcome) = run(validator(fails_late));
     assert_eq!(
         (split(&answer).2, complaint(&outcome).as_str()),

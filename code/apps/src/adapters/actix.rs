@@ -45,8 +45,6 @@ where
     let made = boot(LocalSet::new().run_until(made))?;
     let service = made.map_err(|()| "actix could not make the App")?;
 
-    // ANCHOR_END: application
-    // ANCHOR: call
     Ok(move |mut environ: Environ, start_response: StartResponse| {
         let (chunks, refusal) = Chunks::of(&mut environ);
         let chunks = stream::iter(chunks).map(|chunk| chunk.map_err(PayloadError::Io));
@@ -64,7 +62,7 @@ where
         answer(response, start_response, runtime, tasks)
     })
 }
-// ANCHOR_END: call
+// ANCHOR_END: application
 
 // ANCHOR: request
 fn request(environ: &Environ, payload: Payload) -> Result<Request> {

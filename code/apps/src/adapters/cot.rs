@@ -17,7 +17,8 @@ use tokio::sync::Mutex;
 /// Cot stands on axum, and this adapter on [that one](super::axum): both bodies
 /// are streamed. Its way in is the client that Cot has for tests, because nobody
 /// else can hand an error to the project's own error page. So the configuration
-/// of the project is the one that it has under the name `test`.
+/// of the project is the one that it has under the name `test`, and in a server
+/// with threads the requests take turns.
 ///
 /// # Errors
 ///
@@ -28,11 +29,8 @@ where
 {
     let client = super::boot(async {
         // The client would panic where this has an error.
-        let config = project().config("test")?;
-        Bootstrapper::new(project())
-            .with_config(config)
-            .boot()
-            .await?;
+        let checked = Bootstrapper::new(project()).with_config(project().config("test")?);
+        checked.boot().await?;
         cot::Result::Ok(Client::new(project()).await)
     })?;
     let client = client.map_err(|error| error.to_string())?;

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use tokio::io::AsyncReadExt;
 use tokio::runtime::Runtime;
 
-// ANCHOR: refusals
+// ANCHOR: constants
 const CHUNK_SIZE: usize = 8 * 1024; // bytes of an answer, at most at a time
 
 const TOO_LARGE: Refused = Refused {
@@ -24,7 +24,7 @@ const UNKNOWN_METHOD: Refused = Refused {
     status: "501 Not Implemented",
     why: "Rocket has no such method",
 };
-// ANCHOR_END: refusals
+// ANCHOR_END: constants
 
 // ANCHOR: application
 /// A Rocket as an application.
@@ -69,27 +69,19 @@ fn content_length() -> AdHoc {
 // ANCHOR: request
 fn request(client: &'static Client, environ: &mut Environ) -> Result<LocalRequest<'static>> {
     let mut body = Vec::new();
-    environ
-        .input
-        .by_ref()
-        .take(BODY_SIZE + 1)
-        .read_to_end(&mut body)?;
+    let mut input = environ.input.by_ref().take(BODY_SIZE + 1);
+    input.read_to_end(&mut body)?;
     if body.len() as u64 > BODY_SIZE {
         return Err(TOO_LARGE.into());
     }
 
-    // ANCHOR_END: request
-    // ANCHOR: request_fields
-    let method: Method = environ
-        .text("REQUEST_METHOD")
-        .parse()
-        .map_err(|_| UNKNOWN_METHOD)?;
-    let mut request = client
-        .req(method, target(environ, &["PATH_INFO"]))
-        .body(body);
+    let method = environ.text("REQUEST_METHOD").parse::<Method>();
+    let method = method.map_err(|_| UNKNOWN_METHOD)?;
+    let mut request = client.req(method, target(environ, &["PATH_INFO"]));
+    request.set_body(body);
     for (name, value) in fields(environ) {
+        // Rocket's own server drops the others, too.
         if let Ok(value) = std::str::from_utf8(value) {
-            // Rocket drops others too
             request.add_header(Header::new(name, value.to_string()));
         }
     }
@@ -104,7 +96,7 @@ fn request(client: &'static Client, environ: &mut Environ) -> Result<LocalReques
         None => request,
     })
 }
-// ANCHOR_END: request_fields
+// ANCHOR_END: request
 
 // ANCHOR: answer
 fn answer(
@@ -113,16 +105,15 @@ fn answer(
     runtime: Rc<Runtime>,
 ) -> Result<gateway::Body> {
     let fields: Vec<Header> = response.headers().iter().collect();
-    let fields = fields
-        .iter()
-        .map(|field| (field.name().as_str(), field.value().as_bytes()));
+    let fields = fields.iter();
+    let fields = fields.map(|field| (field.name().as_str(), field.value().as_bytes()));
     let status = response.status();
     start(start_response, status.code, status.reason(), fields)?;
     let response = Some(response);
     Ok(Box::new(Chunked { runtime, response }))
 }
-
 // ANCHOR_END: answer
+
 // ANCHOR: chunked
 /// The body of an answer.
 struct Chunked {
