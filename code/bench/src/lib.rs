@@ -1,7 +1,9 @@
 //! Measures the servers of the course, and servers that others wrote, on one
 //! machine in one run.
 //!
-//!     cargo run --release -p bench -- --json code/bench/runs/today.json
+//! ```sh
+//! cargo run --release -p bench -- --json code/bench/runs/today.json
+//! ```
 //!
 //! Every server is a row of `servers.toml`. Each is built, started on a free
 //! port of the loopback interface, and asked once: an answer other than
