@@ -44,6 +44,16 @@ impl Client {
         self
     }
 
+    /// What comes next, in one read; no bytes at the end.
+    pub fn read_some(&mut self) -> Vec<u8> {
+        let set = self.stream.set_read_timeout(Some(LIMIT));
+        set.expect("the patience is not zero");
+        let mut chunk = [0; 65536];
+        let read = self.stream.read(&mut chunk);
+        let read = read.unwrap_or_else(|error| panic!("read from the server: {error}"));
+        chunk[..read].to_vec()
+    }
+
     /// Says that nothing more will be sent.
     pub fn finish(&mut self) -> &mut Client {
         let _ = self.stream.shutdown(Shutdown::Write);

@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod programs;
+pub mod python;
 pub mod server;
 pub mod terminal;
 

@@ -7,7 +7,7 @@ use nix::unistd::Pid;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ pub struct Server {
     pub address: SocketAddr,
     child: Child,
     output: Collected,
+    errors: Collected,
 }
 
 /// What a process has written into a pipe so far.
@@ -41,6 +42,15 @@ impl Server {
     pub fn try_start(program: &str, address: &str) -> Result<Server, String> {
         let mut command = Command::new(programs::executable(program));
         command.arg(address);
+        Server::spawn(program, command)
+    }
+
+    /// Starts a command that is a server, by this name.
+    ///
+    /// # Errors
+    ///
+    /// A program that ends, or prints something else, before it serves.
+    pub fn spawn(program: &str, mut command: Command) -> Result<Server, String> {
         command.stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         end_with_parent(&mut command);
@@ -53,6 +63,7 @@ impl Server {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             child,
             output,
+            errors,
         };
         let line = wait_for("the server's first line", || {
             let output = server.output();
@@ -60,7 +71,7 @@ impl Server {
             line.or_else(|| (!server.is_running()).then(String::new))
         });
         if line.is_empty() {
-            let why = text(&errors);
+            let why = server.errors();
             return Err(format!("{program} ended before it served: {why}"));
         }
         server.address = line
@@ -100,9 +111,19 @@ impl Server {
         });
     }
 
+    /// What it has printed of errors so far.
+    pub fn errors(&self) -> String {
+        text(&self.errors)
+    }
+
     /// Whether the process is still there.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// How it has ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
     }
 
     /// The number of its process.

@@ -1,7 +1,6 @@
 //! What an application returns.
 
-use super::exceptions::traceback;
-use super::start_response::wrong_type;
+use super::exceptions::{traceback, wrong_type};
 use super::streams::Streams;
 use gateway::Result;
 use pyo3::prelude::*;

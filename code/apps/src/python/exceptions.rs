@@ -1,9 +1,8 @@
 //! Exceptions that become errors, and errors that become exceptions.
 
-use super::start_response::wrong_type;
 use gateway::http::Refused;
 use gateway::Violation;
-use pyo3::exceptions::{PyAssertionError, PyBaseException, PyRuntimeError};
+use pyo3::exceptions::{PyAssertionError, PyBaseException, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use std::error::Error;
@@ -70,6 +69,20 @@ pub(super) fn traceback(py: Python<'_>, exception: &PyErr) -> String {
     }
 }
 // ANCHOR_END: line
+
+// ANCHOR: wrong_type
+/// A `TypeError`: something is to be of one type, and is of another.
+pub(super) fn wrong_type(what: &str, wanted: &str, got: &Bound<'_, PyAny>) -> PyErr {
+    let got = type_name(got);
+    let why = format!("PEP 3333 wants {what} to be {wanted}, and this is of the type {got}");
+    PyTypeError::new_err(why)
+}
+
+pub(super) fn type_name(object: &Bound<'_, PyAny>) -> String {
+    let name = object.get_type().qualname();
+    name.map_or_else(|_| "without a name".to_string(), |name| name.to_string())
+}
+// ANCHOR_END: wrong_type
 
 // ANCHOR: given
 /// The exception of an `exc_info`, on its way through the server: it comes back

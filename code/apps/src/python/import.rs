@@ -1,11 +1,11 @@
 //! From `module:callable` to an object of Python's.
 
 use super::application;
-use super::exceptions::{line, traceback};
+use super::exceptions::{line, traceback, type_name};
 use super::interpreter::{keeping_signals, start, virtual_environment};
 use crate::LoadError;
 use gateway::Application;
-use pyo3::exceptions::{PyAttributeError, PyModuleNotFoundError};
+use pyo3::exceptions::{PyAttributeError, PyModuleNotFoundError, PySyntaxError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule, PyTuple, PyType};
 
@@ -36,15 +36,17 @@ fn find<'py>(py: Python<'py>, module: &str, callable: &str) -> Result<Bound<'py,
         None => (callable, None),
     };
     let mut object = attribute(&import(py, module)?, module, path)?;
+    let name = format!("{module}:{callable}");
     if let Some(arguments) = arguments {
-        let made = keeping_signals(py, || call(&object, &arguments));
-        let doing = format!("call {module}:{callable}");
-        object = made.map_err(|exception| failed(py, &doing, &exception))?;
+        let (positional, named) = constants(py, &arguments)
+            .map_err(|exception| format!("the arguments of {name}: {}", line(py, &exception)))?;
+        let made = keeping_signals(py, || object.call(positional, Some(&named)));
+        object = made.map_err(|exception| failed(py, &format!("call {name}"), &exception))?;
     }
     if !object.is_callable() {
-        let kind = object.get_type();
+        let kind = type_name(&object);
         return Err(format!(
-            "`{module}:{callable}` is a {kind}, which nobody can call"
+            "{name} is of the type {kind}, and cannot be called"
         ));
     }
     Ok(object)
@@ -148,23 +150,26 @@ fn callables(module: &Bound<'_, PyModule>) -> PyResult<Vec<String>> {
 }
 // ANCHOR_END: attribute
 
-// ANCHOR: call
-/// Calls a factory. Its arguments are constants, as gunicorn has it: a command
-/// line is no place for programs.
-fn call<'py>(factory: &Bound<'py, PyAny>, arguments: &str) -> PyResult<Bound<'py, PyAny>> {
-    let ast = factory.py().import("ast")?;
-    let parsed = ast.call_method1(
-        "parse",
-        (format!("f{arguments}"), "<the command line>", "eval"),
-    )?;
+// ANCHOR: constants
+/// The arguments of a factory, from text such as `("production", debug=True)`.
+/// They are constants, as gunicorn has it: a command line is no place for more.
+fn constants<'py>(
+    py: Python<'py>,
+    arguments: &str,
+) -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyDict>)> {
+    let ast = py.import("ast")?;
+    let parsed = ast.call_method1("parse", (format!("f{arguments}"), "", "eval"))?;
     let call = parsed.getattr("body")?;
+    if !call.is_instance(&ast.getattr("Call")?)? {
+        return Err(PySyntaxError::new_err("something follows them"));
+    }
     let constant = |node| ast.call_method1("literal_eval", (node,));
 
     let mut positional = Vec::new();
     for argument in call.getattr("args")?.try_iter()? {
         positional.push(constant(argument?)?);
     }
-    let named = PyDict::new(factory.py());
+    let named = PyDict::new(py);
     for keyword in call.getattr("keywords")?.try_iter()? {
         let keyword = keyword?;
         named.set_item(
@@ -172,6 +177,6 @@ fn call<'py>(factory: &Bound<'py, PyAny>, arguments: &str) -> PyResult<Bound<'py
             constant(keyword.getattr("value")?)?,
         )?;
     }
-    factory.call(PyTuple::new(factory.py(), positional)?, Some(&named))
+    Ok((PyTuple::new(py, positional)?, named))
 }
-// ANCHOR_END: call
+// ANCHOR_END: constants

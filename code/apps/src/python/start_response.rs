@@ -1,10 +1,10 @@
 //! `start_response`, and the `write` that it returns.
 
 use super::environ::latin_1;
-use super::exceptions::{into_exception, Given};
+use super::exceptions::{into_exception, wrong_type, Given};
 use super::streams::lock;
 use gateway::{Header, StartResponse};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 use std::sync::Mutex;
@@ -69,13 +69,6 @@ fn field(header: &Bound<'_, PyAny>) -> PyResult<Header> {
 fn native<'a, 'py>(value: &'a Bound<'py, PyAny>, what: &str) -> PyResult<&'a Bound<'py, PyString>> {
     let text = value.cast::<PyString>();
     text.map_err(|_| wrong_type(what, "a str", value))
-}
-
-/// A `TypeError`: something is to be of one type, and is of another.
-pub(super) fn wrong_type(what: &str, wanted: &str, got: &Bound<'_, PyAny>) -> PyErr {
-    let got = got.get_type();
-    let why = format!("PEP 3333 wants {what} to be {wanted}, and this is a {got}");
-    PyTypeError::new_err(why)
 }
 // ANCHOR_END: fields
 
