@@ -306,8 +306,8 @@ impl Answer {
         let mut lines = head.split("\r\n");
         let status = lines.next().unwrap_or_default();
         let headers = lines.map(|line| {
-            let (name, value) = line.split_once(": ").unwrap_or((line, ""));
-            (name.to_string(), value.to_string())
+            let (name, value) = line.split_once(':').unwrap_or((line, ""));
+            (name.to_string(), value.trim().to_string())
         });
         Answer {
             status: status

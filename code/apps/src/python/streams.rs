@@ -143,7 +143,10 @@ impl Input {
         let wanted = limit(hint.filter(|hint| *hint > 0));
         let mut lines = Vec::new();
         let mut size = 0;
-        while let (true, Some(line)) = (size < wanted, self.__next__(py)?) {
+        while size < wanted {
+            let Some(line) = self.__next__(py)? else {
+                break;
+            };
             size += line.as_bytes().len() as u64;
             lines.push(line);
         }
