@@ -1331,6 +1331,46 @@ fn children(pid: u32) -> Vec<String> {
     ours.map(str::to_string).collect()
 }
 
+// The README.
+
+/// Its third command, with an address of our own.
+#[test]
+fn the_readmes_command_serves() {
+    if !can_check("the README's command") {
+        return;
+    }
+    let readme = fs::read_to_string(book::root().join("README.md")).expect("there is one");
+    let command = readme
+        .lines()
+        .find(|line| line.starts_with("cd code/apps/python && cargo run"));
+    let command = command.expect("it stands in the README");
+    let sh = |line: &str| {
+        let mut sh = Command::new("sh");
+        sh.args(["-c", line]).current_dir(book::root());
+        sh.env("VIRTUAL_ENV", environment())
+            .env_remove("PYO3_PYTHON");
+        sh.env("CARGO_TARGET_DIR", tests::python::target());
+        sh.env("PYTHONDONTWRITEBYTECODE", "1");
+        sh
+    };
+    let (build, _) = command.split_once(" -- ").expect("it names an application");
+    let build = sh(&build.replace("cargo run", "cargo build --quiet")).output();
+    let build = build.expect("every Unix has sh");
+    assert!(
+        build.status.success(),
+        "{}",
+        String::from_utf8_lossy(&build.stderr)
+    );
+
+    let server = Server::spawn("README.md", sh(&format!("{command} 127.0.0.1:0")));
+    let server = server.unwrap_or_else(|error| panic!("{error}"));
+    let hello = Browser::new(&server).get("/hello");
+    assert_eq!(
+        text(&hello),
+        ("200 OK", "Hello world from Flask!\n".to_string())
+    );
+}
+
 // Memory.
 
 #[test]

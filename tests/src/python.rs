@@ -38,7 +38,7 @@ pub fn environment() -> PathBuf {
 /// The folder of the programs with Python inside; built in a target folder of their
 /// own, so that `target/debug` keeps those without.
 static BUILT: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
-    let target = folder().join("../tmp/python");
+    let target = target();
     say("builds the servers with Python inside");
     let mut cargo = cargo();
     cargo.args(["build", "--quiet", "--locked", "--color=never"]);
@@ -54,6 +54,11 @@ static BUILT: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
         false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
     }
 });
+
+/// Where cargo builds what has Python inside.
+pub fn target() -> PathBuf {
+    book::root().join("target/tmp/python")
+}
 
 /// A program with Python inside, `webserver2` or `examples/forking`.
 ///
@@ -138,7 +143,12 @@ impl Site {
         let mut command = Command::new(executable(program));
         command.args(arguments).current_dir(&self.folder);
         command.env("VIRTUAL_ENV", environment());
-        command.env_remove("PYTHONPATH").env_remove("PYTHONHOME");
+        for (name, _) in std::env::vars_os() {
+            // Settings of this machine's own Python.
+            if name.to_string_lossy().starts_with("PYTHON") {
+                command.env_remove(name);
+            }
+        }
         command.env("PYTHONDONTWRITEBYTECODE", "1");
         command
     }
