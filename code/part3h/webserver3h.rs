@@ -26,6 +26,7 @@ use std::time::{Duration, Instant};
 const ADDRESS: &str = "127.0.0.1:8888";
 const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait: the most there can be
 const SOFTWARE: &str = "webserver3h"; // what the answers name as their server
+const REQUEST_SIZE: usize = 1024; // bytes read at a time: most heads are one read
 const LINGER: Duration = Duration::from_secs(2); // for all that nobody wants
 const USAGE: &str = "usage: webserver3h module:callable [ADDRESS]; try webserver3h wsgiapp:app";
 
@@ -120,7 +121,7 @@ fn handle_request(
 ) -> gateway::Result<()> {
     let peer = connection.peer_addr()?;
     let connection = Connection(Arc::new(connection));
-    let mut reader = BufReader::new(connection.clone());
+    let mut reader = BufReader::with_capacity(REQUEST_SIZE, connection.clone());
     let head = match parse_request(&mut reader) {
         Ok(Some(head)) => head,
         Ok(None) => return Ok(()),
@@ -141,10 +142,11 @@ fn handle_request(
     let body_ended = body.ended();
     let environ = get_environ(&head, body, peer, server);
     let outcome = respond(application, environ, connection.clone());
-    print_response(&outcome)?;
     if !body_ended.load(Ordering::Relaxed) {
         let _ = linger(&connection.0); // the client may have left
     }
+    drop(connection); // the client need not wait for our terminal
+    print_response(&outcome)?;
     outcome.error.map_or(Ok(()), Err)
 }
 

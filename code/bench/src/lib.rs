@@ -25,6 +25,12 @@
 //! children it has waited for included, from `/proc`, with a resolution of a
 //! hundredth of a second in a round.
 //!
+//! Each server has a session of its own, as a service manager would give it one,
+//! and the load processes share the bench's. Linux divides the processors
+//! between sessions before it divides them between processes
+//! (`sched_autogroup`), so the load, which is several processes where a server is
+//! one, does not crowd it out.
+//!
 //! A server's output goes to `/dev/null`: a program that prints its requests
 //! still makes the system call, and no terminal's speed is measured.
 //!

@@ -223,7 +223,7 @@ mod linux {
             command.current_dir(root.join(row.cwd.as_deref().unwrap_or(Path::new("."))));
             command.stdin(Stdio::null());
             command.stdout(Stdio::null()).stderr(Stdio::null());
-            let group = Group::spawn(&mut command, &row.name)?;
+            let group = Group::spawn_session(&mut command, &row.name)?;
             let server = Server {
                 row,
                 address,

@@ -5,7 +5,7 @@ use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::{killpg, Signal};
 use nix::sys::wait::{waitid, waitpid, Id, WaitPidFlag, WaitStatus};
-use nix::unistd::{getppid, Pid};
+use nix::unistd::{getppid, setsid, Pid};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::os::unix::process::CommandExt;
@@ -58,8 +58,28 @@ impl Group {
     ///
     /// A command that cannot be started.
     pub fn spawn(command: &mut Command, what: &str) -> Result<Group> {
-        let bench = Pid::this();
         command.process_group(0);
+        Group::start(command, what)
+    }
+
+    /// The same, in a session of its own, as a service manager starts a server.
+    /// Linux (`sched_autogroup`) shares the processors out between sessions, and
+    /// only then between the processes of each.
+    ///
+    /// # Errors
+    ///
+    /// A command that cannot be started.
+    pub fn spawn_session(command: &mut Command, what: &str) -> Result<Group> {
+        // SAFETY: between fork and exec the closure calls setsid alone, which is
+        // async-signal-safe and allocates nothing.
+        unsafe {
+            command.pre_exec(|| Ok(setsid().map(drop)?));
+        }
+        Group::start(command, what)
+    }
+
+    fn start(command: &mut Command, what: &str) -> Result<Group> {
+        let bench = Pid::this();
         // SAFETY: between fork and exec the closure calls prctl and getppid
         // alone, which are async-signal-safe and allocate nothing.
         unsafe {

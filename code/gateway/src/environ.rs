@@ -1,5 +1,6 @@
 //! What an application learns of a request.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
 
@@ -17,7 +18,7 @@ pub type Errors = Box<dyn Write + Send>;
 /// it over.
 pub struct Environ {
     /// `REQUEST_METHOD`, `PATH_INFO`, `HTTP_HOST`, …: see [`Environ::get`].
-    variables: BTreeMap<String, Vec<u8>>,
+    variables: BTreeMap<Cow<'static, str>, Vec<u8>>,
     /// `wsgi.version`: of the interface.
     pub version: (u8, u8),
     /// `wsgi.url_scheme`: `http` or `https`.
@@ -67,7 +68,7 @@ impl Environ {
 
     /// Sets a variable. Those of the course's own making have a dot in their
     /// names, as PEP 3333 asks.
-    pub fn set(&mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) {
+    pub fn set(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Vec<u8>>) {
         self.variables.insert(name.into(), value.into());
     }
 
@@ -79,7 +80,7 @@ impl Environ {
     /// All variables, in the order of their names.
     pub fn variables(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let variables = self.variables.iter();
-        variables.map(|(name, value)| (name.as_str(), value.as_slice()))
+        variables.map(|(name, value)| (name.as_ref(), value.as_slice()))
     }
     // ANCHOR_END: variables
 }

@@ -128,7 +128,7 @@ const VERSION_UNKNOWN: Refused = Refused {
 /// A [`Refused`] head that is too long or breaks off; any error of `connection`.
 // ANCHOR: read_head
 pub fn read_head(connection: &mut impl BufRead) -> io::Result<Vec<u8>> {
-    let mut head = Vec::new();
+    let mut head = Vec::with_capacity(1024); // more than most have
     let mut first = true;
     loop {
         let limit = if first { FIRST_LINE_SIZE } else { HEAD_SIZE };
@@ -431,11 +431,16 @@ fn variable(name: &str) -> Option<String> {
     if name.contains('_') {
         return None;
     }
-    let name = name.to_ascii_uppercase().replace('-', "_");
+    let letters = name.chars().map(|letter| match letter {
+        '-' => '_',
+        letter => letter.to_ascii_uppercase(),
+    });
+    let name: String = "HTTP_".chars().chain(letters).collect();
     match name.as_str() {
-        "CONTENT_TYPE" | "CONTENT_LENGTH" => Some(name),
-        "TRANSFER_ENCODING" => None, // it has been decoded (section 7.1.3)
-        _ => Some(format!("HTTP_{name}")),
+        "HTTP_CONTENT_TYPE" => Some("CONTENT_TYPE".into()),
+        "HTTP_CONTENT_LENGTH" => Some("CONTENT_LENGTH".into()),
+        "HTTP_TRANSFER_ENCODING" => None, // it has been decoded (section 7.1.3)
+        _ => Some(name),
     }
 }
 // ANCHOR_END: variable

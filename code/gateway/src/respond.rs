@@ -206,16 +206,19 @@ impl<W: io::Write> Response<W> {
 
     // ANCHOR: write
     /// In one piece, so that a small answer is one packet.
-    fn write(&mut self, head: Vec<u8>, chunk: &[u8]) -> Result<()> {
+    fn write(&mut self, mut head: Vec<u8>, chunk: &[u8]) -> Result<()> {
         let Some(output) = &mut self.output else {
             return Err("the client has left, or its answer is over".into());
         };
-        let written = output.write_all(&[&head, chunk].concat());
+        let end = head.len();
+        head.extend_from_slice(chunk);
+        let written = output.write_all(&head);
         if let Err(error) = written.and_then(|()| output.flush()) {
             self.output = None;
             return Err(error.into());
         }
         self.body += chunk.len() as u64;
+        head.truncate(end);
         if !head.is_empty() {
             self.head = head;
         }
@@ -233,7 +236,9 @@ impl<W: io::Write> Response<W> {
         // ANCHOR_END: make_head
         // ANCHOR: fields
         let has = |name: &str| headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
-        let mut head = format!("HTTP/1.1 {status}\r\n").into_bytes();
+        let mut head = Vec::with_capacity(1024); // more than most have
+        let line = [b"HTTP/1.1 ", status.as_bytes(), b"\r\n"];
+        line.iter().for_each(|part| head.extend_from_slice(part));
         let mut add = |name: &str, value: &[u8]| {
             let line = [name.as_bytes(), b": ", value, b"\r\n"];
             line.iter().for_each(|part| head.extend_from_slice(part));
