@@ -3,8 +3,9 @@
 //!     cargo run --bin waiting_handler [ADDRESS]
 //!
 //! Its handler waits until there is no child any more. Connect with nc and type
-//! nothing, stop the child that serves it with `kill -STOP`, and visit with curl:
-//! nobody is served until that child has been continued and has ended. Ctrl-C ends it.
+//! nothing, and visit with curl, twice: the first visit's child ends, the handler
+//! goes on to wait for the other one, and the second visit is not served until nc
+//! has gone. Ctrl-C ends it.
 
 use nix::errno::Errno;
 use nix::libc;

@@ -2,22 +2,22 @@
 //!
 //!     cargo run --bin count_answers [ADDRESS]
 //!
-//! Each child writes a byte into a pipe after its answer, and the parent, which holds
-//! the other end, counts the bytes when a child has ended. A client that resets its
-//! connection gets no answer, and is not counted. Ctrl-C ends it.
+//! Each child writes a byte into a pipe after its answer, and the parent polls the
+//! other end beside its listener, so that it counts as soon as there is something to
+//! count. A client that resets its connection gets no answer, and is not counted.
+//! Visit it with curl, and watch it print `answers: 1`. Ctrl-C ends it.
 
 use nix::errno::Errno;
-use nix::fcntl::{fcntl, FcntlArg, OFlag};
 use nix::libc;
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{sigaction, SaFlags, SigAction, SigHandler, SigSet, Signal};
 use nix::sys::socket::{self, listen, Backlog};
 use nix::sys::wait::{waitpid, WaitPidFlag, WaitStatus};
-use nix::unistd::{fork, getpid, getppid, pipe, ForkResult};
+use nix::unistd::{fork, getpid, getppid, ForkResult};
 use std::env;
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, PipeReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd};
 use std::process::ExitCode;
 
 const ADDRESS: &str = "127.0.0.1:8888";
@@ -56,28 +56,37 @@ fn serve_forever(address: &str) -> io::Result<()> {
     let installed = unsafe { sigaction(Signal::SIGCHLD, &action) };
     installed.map_err(|errno| failed("sigaction", errno))?;
 
-    let (reader, writer) = pipe().map_err(|errno| failed("pipe", errno))?;
-    let nonblocking = FcntlArg::F_SETFL(OFlag::O_NONBLOCK);
-    fcntl(&reader, nonblocking).map_err(|errno| failed("fcntl", errno))?;
-    let mut answers = Answers {
-        reader: File::from(reader),
-        count: 0,
-    };
-    let mut writer = File::from(writer);
+    let (mut reader, mut writer) = io::pipe()?;
+    let mut answers = 0;
+    // It may not block: the client that poll has seen can be gone.
+    listener.set_nonblocking(true)?;
     loop {
-        answers.count_new()?;
+        let answered = match wait_for_either(&listener, &reader) {
+            Ok(answered) => answered,
+            // A signal came, and its handler has seen to it.
+            Err(Errno::EINTR) => continue,
+            Err(errno) => return Err(failed("poll", errno)),
+        };
+        if answered {
+            let mut bytes = [0; 512];
+            answers += reader.read(&mut bytes)?;
+            writeln!(terminal, "answers: {answers}")?;
+        }
         let connection = match accept(&listener) {
             Ok(connection) => connection,
             // The client left while it was still waiting: no reason to stop.
             Err(Errno::ECONNABORTED) => continue,
-            // A signal came, and its handler has seen to it.
-            Err(Errno::EINTR) => continue,
+            // It was an answer that came, and no client.
+            Err(Errno::EAGAIN) => continue,
             Err(errno) => return Err(failed("accept", errno)),
         };
+        // Some systems hand the flag down to it.
+        connection.set_nonblocking(false)?;
         // SAFETY: there is one thread, so the child may do whatever its parent might.
         match unsafe { fork() } {
             Ok(ForkResult::Child) => {
                 drop(listener); // the child's copy
+                drop(reader); // and that of the end which only the parent reads
                 let answered = handle_request(connection);
                 if let Err(error) = answered.and_then(|()| writer.write_all(b"+")) {
                     eprintln!("request: {error}");
@@ -91,24 +100,12 @@ fn serve_forever(address: &str) -> io::Result<()> {
     }
 }
 
-struct Answers {
-    reader: File,
-    count: usize,
-}
-
-impl Answers {
-    /// Counts what is in the pipe, and prints the count if it has grown.
-    fn count_new(&mut self) -> io::Result<()> {
-        let before = self.count;
-        let mut bytes = [0; 512];
-        while let Ok(new @ 1..) = self.reader.read(&mut bytes) {
-            self.count += new;
-        }
-        if self.count > before {
-            writeln!(io::stdout(), "answers: {}", self.count)?;
-        }
-        Ok(())
-    }
+/// Waits for a client or for answers, and says whether there are answers.
+fn wait_for_either(listener: &TcpListener, reader: &PipeReader) -> Result<bool, Errno> {
+    let sources = [listener.as_fd(), reader.as_fd()];
+    let mut sources = sources.map(|source| PollFd::new(source, PollFlags::POLLIN));
+    poll(&mut sources, PollTimeout::NONE)?;
+    Ok(sources[1].any() == Some(true))
 }
 
 extern "C" fn reap(_: libc::c_int) {
