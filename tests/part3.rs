@@ -26,12 +26,16 @@ use tests::{left_out, make_room_for_descriptors, wait_for, LIMIT, SILENCE};
 const ANSWER: &str = "HTTP/1.1 200 OK\n\nHello, World!\n";
 
 /// Every server that forks for each client and reaps what it has forked.
-const REAPERS: [&str; 4] = [
+const REAPERS: [&str; 5] = [
     "webserver3g",
     "webserver3g_signal_hook",
     "no_zombies",
     "double_fork",
+    ANY_APPLICATION,
 ];
+
+/// With an application whose answer ends as that of the series does.
+const ANY_APPLICATION: &str = "webserver3h validator:axumapp:app";
 
 /// Held by the tests that start processes by the hundred, or count those of this
 /// user: they would count each other's.
@@ -86,7 +90,7 @@ fn every_server_says_clearly_why_it_cannot_start() {
 /// A terminal sends SIGINT to the whole group of the command that runs in it.
 #[test]
 fn every_server_stops_when_told_and_so_do_its_children() {
-    for program in servers() {
+    for program in servers().into_iter().chain([ANY_APPLICATION.to_string()]) {
         for signal in [Signal::SIGINT, Signal::SIGTERM] {
             let mut server = Server::start(&program);
             let _silent = [server.connect(), server.connect()];
@@ -333,7 +337,7 @@ fn the_children_of_3d_stay_and_those_of_a_reaper_do_not() {
         let server = Server::start(program);
         for _ in 0..10 {
             let answer = server.connect().send(get("/")).read_until(END);
-            assert_eq!(answer, ANSWER, "{program}");
+            assert!(answer.ends_with(END), "{program}: {answer}");
         }
         assert_eq!(server.lasting_zombies(), zombies, "{program}");
         let children = server.children();
@@ -409,7 +413,12 @@ fn of_128_children_that_end_together_3f_keeps_127_and_a_reaper_none() {
 }
 
 fn keeps_all_but_one(number: usize) {
-    let reapers = ["webserver3g", "webserver3g_signal_hook", "no_zombies"];
+    let reapers = [
+        "webserver3g",
+        "webserver3g_signal_hook",
+        "no_zombies",
+        ANY_APPLICATION,
+    ];
     let programs = reapers.iter().map(|name| (*name, 0));
     for (program, zombies) in [("webserver3f", number - 1)].into_iter().chain(programs) {
         let server = Server::start(program);
@@ -440,7 +449,7 @@ fn child_that_ends_beside(server: &Server, zombies: usize) {
     let mut client = server.connect();
     server.wait_for_children(zombies + 1);
     let answer = client.send(get("/")).read_until(END);
-    assert_eq!(answer, ANSWER);
+    assert!(answer.ends_with(END), "{answer}");
 }
 
 /// What the exercise asks to be found.
@@ -516,6 +525,7 @@ fn a_stopped_child_freezes_a_handler_that_waits() {
         ("webserver3g", false),
         ("webserver3g_signal_hook", false),
         ("no_zombies", false),
+        (ANY_APPLICATION, false),
     ] {
         let server = Server::start(program);
         let frozen = is_frozen_by_a_stopped_child(&server);
@@ -554,6 +564,199 @@ fn a_crowd_of_silent_clients_ends_3g_with_a_clear_line() {
     let _silent = crowd(&mut server, 500);
     let error = "fork: EAGAIN: Try again\n".to_string();
     assert_eq!(server.wait_for_end(), (Some(1), error));
+}
+
+// ---------------------------------------------------------- any application
+
+/// Whatever the application and whatever the request, but for the server's name, the
+/// time, and the ports.
+#[test]
+fn applications_answer_through_3h_as_through_webserver2() {
+    let requests = [
+        get("/"),
+        get("/hello/J%C3%BCrgen?a=b"),
+        get("/slow"),
+        get("/stream"),
+        "HEAD /nothing HTTP/1.1\r\nHost: x\r\n\r\n".to_string(),
+        format!(
+            "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n{}",
+            "0123456789".repeat(10_000)
+        ),
+        "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n\
+         5\r\n12345\r\n3\r\n678\r\n0\r\n\r\n"
+            .to_string(),
+        "good morning\r\n\r\n".to_string(),
+        format!(
+            "GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n",
+            "x".repeat(100_000)
+        ),
+    ];
+    for application in [
+        "wsgiapp:app",
+        "echoapp:app",
+        "validator:accesslog:validator:echoapp:app",
+        "validator:streamapp:app",
+        "streamapp:late",
+        "streamapp:write",
+        "streamapp:large",
+        "validator:failapp:early",
+        "failapp:late",
+        "failapp:panic",
+        "axumapp:app",
+        "validator:axumapp:app",
+    ] {
+        let servers = ["webserver2", "webserver3h"];
+        let servers = servers.map(|program| Server::start(&format!("{program} {application}")));
+        for request in &requests {
+            let [before, now] = servers.each_ref().map(|server| {
+                let (answer, end) = server.connect().exchange(request.as_bytes());
+                assert_eq!(end, End::Closed, "{application}");
+                let answer = String::from_utf8(answer).expect("these answer with text");
+                let lines = answer.split_inclusive('\n').map(|line| {
+                    let varies = [
+                        "Date: ",
+                        "Content-Length: ", // of what echoapp says of the server
+                        "SERVER_PORT=",
+                        "REMOTE_PORT=",
+                    ];
+                    match varies.iter().find(|start| line.starts_with(*start)) {
+                        Some(start) => format!("{start}...\n"),
+                        None => line.replace("webserver3h", "webserver2"),
+                    }
+                });
+                lines.collect::<String>()
+            });
+            let start: String = request.chars().take(100).collect();
+            assert!(before.starts_with("HTTP/1.1 "), "{application}: {start}");
+            assert!(before == now, "{application}: {start}: {before:?}, {now:?}");
+        }
+        assert_eq!(servers[1].lasting_zombies(), 0, "{application}");
+    }
+}
+
+/// The application waits for the rest of a body.
+#[test]
+fn a_slow_application_holds_nobody_else_in_3h() {
+    for (program, holds) in [("webserver2", true), ("webserver3h", false)] {
+        let server = Server::start(&format!("{program} validator:echoapp:app"));
+        let mut slow = server.connect();
+        slow.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345");
+        let mut others = [server.connect(), server.connect()];
+        for other in &mut others {
+            other.send(get("/other"));
+        }
+        server.wait_until_idle();
+        for other in &mut others {
+            assert_eq!(other.read_now().is_empty(), holds, "{program}");
+        }
+        let (answer, end) = slow.send("67890").read_to_end();
+        assert!(answer.ends_with(b"\n\n1234567890"), "{program}");
+        assert_eq!(end, End::Closed, "{program}");
+    }
+}
+
+/// By a panic, which the gateway catches, and by what nobody can catch.
+#[test]
+fn an_application_that_fails_in_3h_hurts_its_own_client() {
+    let mut server = Server::start("webserver3h validator:failapp:panic");
+    let (mut patient, _) = silent_client(&server);
+    for _ in 0..3 {
+        let (answer, end) = server.connect().ask(&get("/"));
+        assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+        assert_eq!(end, End::Closed);
+
+        let (mut unlucky, child) = silent_client(&server);
+        let sent = kill(Pid::from_raw(child as i32), Signal::SIGABRT);
+        assert_eq!(sent, Ok(()));
+        assert_eq!(unlucky.read_to_end(), (Vec::new(), End::Closed));
+    }
+    let (answer, end) = patient.ask(&get("/?x"));
+    assert!(answer.ends_with("\r\n\r\nx"), "{answer}");
+    assert_eq!(end, End::Closed);
+    let panicked = |server: &Server| server.errors().matches("application panicked\n").count();
+    assert_eq!(panicked(&server), 3, "{}", server.errors());
+    assert!(server.is_running());
+    assert_eq!(server.lasting_zombies(), 0);
+    assert_eq!(server.children(), []);
+}
+
+/// What an application finds around it, in `webserver3h` with this one built in: the
+/// answer is a line of what it knows of itself and of a child that it has started.
+const CURIOUS: &str = r#"
+static VISITS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+
+fn curious(environ: Environ, mut start: gateway::StartResponse) -> gateway::Result<gateway::Body> {
+    use nix::sys::wait::{waitid, Id};
+    let visits = VISITS.fetch_add(1, Ordering::Relaxed) + 1;
+    let mut child = std::process::Command::new("true").spawn()?;
+    // It has ended, and is left as it is, unless a handler has been quicker.
+    let id = Id::Pid(nix::unistd::Pid::from_raw(child.id() as i32));
+    let _ = waitid(id, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
+    let child = child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
+    let Environ { multithread, multiprocess, run_once, .. } = environ;
+    start("200 OK", Vec::new(), None)?;
+    Ok(gateway::once(format!(
+        "visits: {visits}; multithread, multiprocess, run_once: {multithread}, {multiprocess}, \
+         {run_once}; child: {child}"
+    )))
+}
+"#;
+
+#[test]
+fn an_application_of_3h_counts_in_vain_and_has_its_children_to_itself() {
+    let course = course();
+    let program = course.program("webserver3h").expect("it is in the table");
+    let mut source = program.source();
+    let loads = "apps::load(&name)?";
+    assert!(source.contains(loads), "it loads its application otherwise");
+    let own = "{ let _ = name; Box::new(curious) as Box<dyn Application> }";
+    source = source.replace(loads, own) + CURIOUS;
+    // The libraries stand where they are, and no framework is needed.
+    let code = book::root().join("code");
+    let lines = program.dependencies.iter().map(|line| {
+        let line = line.replace("\"../", &format!("\"{}/", code.display()));
+        line.replace("/apps\"", "/apps\", default-features = false")
+    });
+    let lines = lines.collect();
+    let built = build_alone("curious", &[("curious".to_string(), source)], &lines);
+    let folder = built.unwrap_or_else(|error| panic!("{error}"));
+    let server = Server::start(&format!("{} curious", folder.join("curious").display()));
+    for _ in 0..3 {
+        let (answer, _) = server.connect().ask(&get("/"));
+        let (_, found) = answer.split_once("\r\n\r\n").unwrap_or_default();
+        let wanted = "visits: 1; multithread, multiprocess, run_once: false, true, true; \
+                      child: exit status: 0";
+        assert_eq!(found, wanted);
+    }
+}
+
+#[test]
+fn what_3h_cannot_serve_is_one_clear_line() {
+    let busy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let busy = busy.local_addr().unwrap().to_string();
+    let usage = "usage: webserver3h module:callable [ADDRESS]; try webserver3h wsgiapp:app\n";
+    for (arguments, begins, ends) in [
+        (vec![], usage, usage),
+        (
+            vec!["nosuch:app"],
+            "there is no module `nosuch`; there are wsgiapp, ",
+            "\n",
+        ),
+        (
+            vec!["wsgiapp:app", &busy],
+            &format!("bind {busy}: Address"),
+            "; another address can be the last argument\n",
+        ),
+    ] {
+        let mut command = Command::new(executable("webserver3h"));
+        let (code, output, errors) = run_to_end(command.args(arguments));
+        assert_eq!((code, output.as_str()), (Some(1), ""), "{errors}");
+        assert!(
+            errors.starts_with(begins) && errors.ends_with(ends),
+            "{errors}"
+        );
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+    }
 }
 
 // -------------------------------------------------- handlers, and none

@@ -10,7 +10,7 @@ use gateway::http::{read_head, Head, Refused, RequestBody};
 use gateway::{refuse, respond, Application, Environ, Outcome};
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::signal::{sigaction, SaFlags, SigAction, SigHandler, SigSet, Signal};
+use nix::sys::signal::{sigaction, signal, SaFlags, SigAction, SigHandler, SigSet, Signal};
 use nix::sys::socket::{self, listen, Backlog};
 use nix::sys::wait::{waitpid, WaitPidFlag, WaitStatus};
 use nix::unistd::{fork, getpid, getppid, ForkResult};
@@ -83,6 +83,10 @@ fn serve_forever(address: &str, application: &dyn Application) -> io::Result<()>
         match unsafe { fork() } {
             Ok(ForkResult::Child) => {
                 drop(listener); // the child's copy
+
+                // Its children, if the application has any, are not ours to reap.
+                // SAFETY: no function is installed. There is such a signal, so it succeeds.
+                let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) };
                 if let Err(error) = handle_request(connection, address, application) {
                     eprintln!("request: {error}");
                 }
