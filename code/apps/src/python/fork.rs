@@ -1,9 +1,7 @@
 //! Forking with an interpreter inside.
 
-use pyo3::ffi::{
-    PyGILState_Ensure, PyGILState_Release, PyGILState_STATE, PyOS_AfterFork_Child,
-    PyOS_AfterFork_Parent, PyOS_BeforeFork, Py_IsInitialized,
-};
+use pyo3::ffi::{PyGILState_Ensure, PyGILState_Release, PyGILState_STATE, Py_IsInitialized};
+use pyo3::ffi::{PyOS_AfterFork_Child, PyOS_AfterFork_Parent, PyOS_BeforeFork};
 use std::marker::PhantomData;
 
 // ANCHOR: fork

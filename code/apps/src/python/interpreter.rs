@@ -1,9 +1,7 @@
 //! Starting Python.
 
-use pyo3::ffi::{
-    PyConfig, PyConfig_Clear, PyConfig_InitPythonConfig, PyConfig_SetBytesString,
-    PyEval_SaveThread, PyStatus, PyStatus_Exception, Py_InitializeFromConfig,
-};
+use pyo3::ffi::{PyConfig, PyConfig_Clear, PyConfig_InitPythonConfig, PyConfig_SetBytesString};
+use pyo3::ffi::{PyEval_SaveThread, PyStatus, PyStatus_Exception, Py_InitializeFromConfig};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 use std::env;

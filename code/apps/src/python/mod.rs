@@ -25,8 +25,7 @@ mod interpreter;
 mod start_response;
 mod streams;
 
-pub(crate) use fork::before_fork;
-pub(crate) use fork::Fork;
+pub(crate) use fork::{before_fork, Fork};
 pub(crate) use import::load;
 
 use body::PythonBody;
