@@ -846,7 +846,11 @@ fn exceptions_are_errors_and_the_server_lives() {
                 "500 Internal Server Error\n".to_string(),
             );
             assert_eq!(text(&answer), said, "{path}");
-            let line = format!("{peer}: {line}");
+            // A child has one request, and need not say whose.
+            let line = match program {
+                FORKING => format!("request: {line}"),
+                _ => format!("{peer}: {line}"),
+            };
             wait_for_errors(&server, &line);
             assert!(
                 server
