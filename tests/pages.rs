@@ -52,6 +52,10 @@ fn files(folder: &Path) -> BTreeSet<PathBuf> {
     while let Some(under) = folders.pop() {
         for entry in fs::read_dir(folder.join(&under)).unwrap() {
             let path = under.join(entry.unwrap().file_name());
+            // What Python and Django leave behind where they have run.
+            if path.ends_with("__pycache__") || path.ends_with("db.sqlite3") {
+                continue;
+            }
             match folder.join(&path).is_dir() {
                 true => folders.push(path),
                 false => drop(files.insert(path)),

@@ -1,10 +1,11 @@
 //! webserver3h: webserver3g that runs any application.
 //!
-//!     cargo run --bin webserver3h -- module:callable [ADDRESS]
+//!     cargo run --bin webserver3h -- module:callable [--warm PATH] [ADDRESS]
 //!
 //! Many clients and any application: a child for each request, and in the child
 //! what webserver2 does. Send 128 clients at once, and a slow one; nobody waits for
-//! another, and no zombie stays. Ctrl-C ends it.
+//! another, and no zombie stays. With --warm the application is asked for PATH once
+//! before the first fork. Ctrl-C ends it.
 
 use gateway::http::{read_head, Head, Refused, RequestBody};
 use gateway::{refuse, respond, Application, Environ, Outcome};
@@ -28,7 +29,8 @@ const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait: the most the
 const SOFTWARE: &str = "webserver3h"; // what the answers name as their server
 const REQUEST_SIZE: usize = 1024; // bytes read at a time: most heads are one read
 const LINGER: Duration = Duration::from_secs(2); // for all that nobody wants
-const USAGE: &str = "usage: webserver3h module:callable [ADDRESS]; try webserver3h wsgiapp:app";
+const USAGE: &str = "usage: webserver3h module:callable [--warm PATH] [ADDRESS]; \
+                     try webserver3h wsgiapp:app";
 
 fn main() -> ExitCode {
     match run() {
@@ -44,8 +46,18 @@ fn run() -> gateway::Result<()> {
     let mut arguments = env::args_os().skip(1);
     let mut next = || Some(arguments.next()?.to_string_lossy().into_owned());
     let name = next().ok_or(USAGE)?;
-    let address = next().unwrap_or_else(|| ADDRESS.to_string());
+    let mut address = next();
+    let mut warm = None;
+    if address.as_deref() == Some("--warm") {
+        warm = Some(next().ok_or(USAGE)?);
+        address = next();
+    }
+    let address = address.unwrap_or_else(|| ADDRESS.to_string());
     let application = apps::load(&name)?;
+    if let Some(path) = warm {
+        let status = apps::warm(&application, &path)?;
+        eprintln!("warmed up with GET {path}: {status}");
+    }
     serve_forever(&address, &application)?;
     Ok(())
 }
@@ -79,9 +91,12 @@ fn serve_forever(address: &str, application: &dyn Application) -> io::Result<()>
             Err(Errno::EINTR) => continue,
             Err(errno) => return Err(failed("accept", errno)),
         };
-        // SAFETY: there is one thread, so the child may do whatever its parent might.
+        let still = apps::before_fork();
+        // SAFETY: this thread is the program's only one, but for those that an
+        // interpreter inside has started: and that one is held still by this thread.
         match unsafe { fork() } {
             Ok(ForkResult::Child) => {
+                still.after_fork_in_child();
                 drop(listener); // the child's copy
 
                 // Its children, if the application has any, are not ours to reap.
@@ -93,7 +108,10 @@ fn serve_forever(address: &str, application: &dyn Application) -> io::Result<()>
                 // SAFETY: it ends this process and touches no memory.
                 unsafe { libc::_exit(0) }
             }
-            Ok(ForkResult::Parent { .. }) => drop(connection), // the parent's copy
+            Ok(ForkResult::Parent { .. }) => {
+                still.after_fork_in_parent();
+                drop(connection); // the parent's copy
+            }
             Err(errno) => return Err(failed("fork", errno)),
         }
     }

@@ -7,6 +7,7 @@ pub mod client;
 pub mod experiments;
 pub mod processes;
 pub mod programs;
+pub mod python;
 pub mod server;
 pub mod terminal;
 

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -119,7 +119,21 @@ impl Setup {
             mut command,
             copy,
         } = self;
-        command.args(arguments).arg(address).stdin(Stdio::null());
+        command.args(arguments).arg(address);
+        let mut server = Server::spawn(&program, command)?;
+        server._copy = copy;
+        Ok(server)
+    }
+}
+
+impl Server {
+    /// Starts a command that is a server, by this name.
+    ///
+    /// # Errors
+    ///
+    /// A program that ends, or prints something else, before it serves.
+    pub fn spawn(program: &str, mut command: Command) -> Result<Server, String> {
+        command.stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = spawn(&mut command);
         let mut child = child.map_err(|error| format!("start {program}: {error}"))?;
@@ -131,7 +145,7 @@ impl Setup {
             child,
             output,
             errors,
-            _copy: copy,
+            _copy: None,
         };
         let line = wait_for("the server's first line", || {
             let output = server.output();
@@ -149,9 +163,7 @@ impl Setup {
             .ok_or_else(|| format!("{program} began with `{line}`"))?;
         Ok(server)
     }
-}
 
-impl Server {
     /// Starts a program of the course, or a path to one, on a free port; see
     /// [`Setup::new`].
     ///
@@ -202,6 +214,11 @@ impl Server {
     /// Whether the process is still there.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// How it has ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
     }
 
     /// Waits until it has ended by itself, and gives its exit code (none after a

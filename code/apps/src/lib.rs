@@ -10,6 +10,10 @@
 //! | `axumapp:app`, `actixapp:app`, `rocketapp:app`, `cotapp:app` | one application in four frameworks, each a feature of its name |
 //! | `validator:NAME`               | another application, checked              |
 //! | `accesslog:NAME`               | another application, with a log           |
+//! | `python:NAME`                  | a callable of a Python module             |
+//!
+//! With the feature `python`, a name of none of these modules is looked for among
+//! Python's, too: `flaskapp:app`.
 //!
 //! ```
 //! let app = apps::load("validator:wsgiapp:app")?;
@@ -31,19 +35,26 @@ pub mod axumapp;
 pub mod cotapp;
 pub mod echoapp;
 pub mod failapp;
+mod fork;
+#[cfg(feature = "python")]
+mod python;
 #[cfg(feature = "rocket")]
 pub mod rocketapp;
 pub mod streamapp;
 pub mod wsgiapp;
 // ANCHOR_END: mods
 
+pub use fork::{before_fork, warm, Fork};
+
 use gateway::Application;
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 /// The application of the name `module:callable`.
 ///
 /// The modules `validator` and `accesslog` hold middleware: their callable is
-/// the name of another application.
+/// the name of another application. `python` stands before a name that is to be
+/// Python's, whatever is compiled in.
 ///
 /// # Errors
 ///
@@ -58,13 +69,17 @@ pub fn load(name: &str) -> Result<Box<dyn Application>, LoadError> {
             let log = std::io::stderr();
             return Ok(Box::new(gateway::access_log(load(callable)?, log)));
         }
+        "python" => return load_python(callable),
         _ => {}
     }
     // ANCHOR_END: load
     // ANCHOR: find
     let modules = modules();
     let Some(found) = modules.iter().find(|found| found.name == module) else {
-        return Err(unknown(name, module, &modules));
+        return match unknown(name, module, &modules) {
+            LoadError::NoModule { .. } if cfg!(feature = "python") => load_python(name),
+            error => Err(error),
+        };
     };
     let mut callables = found.callables.iter();
     match callables.find(|(name, _)| *name == callable) {
@@ -80,6 +95,20 @@ pub fn load(name: &str) -> Result<Box<dyn Application>, LoadError> {
     }
 }
 // ANCHOR_END: find
+
+// ANCHOR: load_python
+#[cfg(feature = "python")]
+use python::load as load_python;
+
+#[cfg(not(feature = "python"))]
+fn load_python(name: &str) -> Result<Box<dyn Application>, LoadError> {
+    Err(LoadError::NoFeature {
+        name: format!("python:{name}"),
+        module: "python".to_string(),
+        feature: "python".to_string(),
+    })
+}
+// ANCHOR_END: load_python
 
 // ANCHOR: module
 /// A module, and how each of its applications is made.
@@ -178,8 +207,20 @@ pub enum LoadError {
         /// What stood in the way.
         why: String,
     },
+    // ANCHOR_END: errors_of_callables
+    // ANCHOR: errors_of_python
+    /// The module is a file of Python's, which was left out when the program was
+    /// compiled.
+    NoPython {
+        /// The whole name that was asked for.
+        name: String,
+        /// The file.
+        file: PathBuf,
+    },
+    /// Python has no such application, in its own words and ours.
+    Python(String),
 }
-// ANCHOR_END: errors_of_callables
+// ANCHOR_END: errors_of_python
 
 // ANCHOR: unknown
 fn unknown(name: &str, module: &str, modules: &[Module]) -> LoadError {
@@ -189,6 +230,11 @@ fn unknown(name: &str, module: &str, modules: &[Module]) -> LoadError {
             module: module.to_string(),
             feature: module.trim_end_matches("app").to_string(),
         };
+    }
+    let file = PathBuf::from(module.replace('.', "/")).with_extension("py");
+    if cfg!(not(feature = "python")) && file.is_file() {
+        let name = name.to_string();
+        return LoadError::NoPython { name, file };
     }
     let middleware = ["validator", "accesslog"];
     let there = modules.iter().map(|module| module.name);
@@ -244,18 +290,42 @@ impl fmt::Display for LoadError {
                 )
             }
             LoadError::NotMade { name, why } => write!(f, "load {name}: {why}"),
+            // ANCHOR_END: display_callables
+            // ANCHOR: display_python
+            LoadError::NoPython { name, file } => {
+                let (file, program) = (file.display(), program());
+                write!(
+                    f,
+                    "{file} is Python, which was not compiled in; cargo run{} --features python \
+                     --bin {program} -- {name} does that",
+                    package(&program)
+                )
+            }
+            LoadError::Python(why) => f.write_str(why),
         }
     }
 }
 
 impl std::error::Error for LoadError {}
-// ANCHOR_END: display_callables
+// ANCHOR_END: display_python
 
 // ANCHOR: program
 /// The name of the running program.
 fn program() -> String {
     let program = std::env::args_os().next().unwrap_or_default();
-    let name = std::path::Path::new(&program).file_name();
+    let name = Path::new(&program).file_name();
     name.unwrap_or_default().to_string_lossy().into_owned()
 }
 // ANCHOR_END: program
+
+// ANCHOR: package
+/// ` -p part2` for `webserver2`: the folder of a Python module may belong to
+/// another package of the workspace.
+fn package(program: &str) -> String {
+    let number = program.trim_start_matches(|c: char| !c.is_ascii_digit());
+    match number.chars().next() {
+        Some(part) => format!(" -p part{part}"),
+        None => String::new(),
+    }
+}
+// ANCHOR_END: package

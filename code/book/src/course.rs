@@ -325,7 +325,15 @@ impl Library {
                 .filter(|(line, _)| {
                     let line = line.trim_start();
                     let left_out = [
-                        "///", "//!", "#![", "#[cfg(", "use ", "pub use ", "mod ", "pub mod ",
+                        "///",
+                        "//!",
+                        "#![",
+                        "#[cfg(",
+                        "use ",
+                        "pub use ",
+                        "pub(crate) use ",
+                        "mod ",
+                        "pub mod ",
                     ];
                     let left_out = left_out.iter().any(|start| line.starts_with(start));
                     !left_out && !anchors::is_comment(line)

@@ -1,0 +1,373 @@
+//! Python's applications on the servers of the course: their environment, the
+//! servers with Python inside, and a client with a memory.
+
+use crate::client::{Client, End};
+use crate::programs::{cargo, folder};
+use crate::server::Server;
+use crate::{left_out, say};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::LazyLock;
+
+/// Where the virtual environment stands, from the top of the repository.
+pub const ENVIRONMENT: &str = "target/venv";
+
+/// How it is made.
+const HOW: &str = "virtual environment in target/venv: python3 -m venv target/venv && \
+    target/venv/bin/pip install -r code/apps/python/requirements.txt \
+    -r tests/python/requirements.txt";
+
+/// Whether `check` can be done. If not, it says what is missing.
+pub fn can_check(check: &str) -> bool {
+    let there = environment().join("bin/python").exists();
+    if !there {
+        left_out(check, HOW);
+    }
+    there
+}
+
+/// The virtual environment.
+pub fn environment() -> PathBuf {
+    book::root().join(ENVIRONMENT)
+}
+
+/// The folder of the programs with Python inside; built in a target folder of their
+/// own, so that `target/debug` keeps those without.
+static BUILT: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
+    let target = target();
+    say("builds the servers with Python inside");
+    let mut cargo = cargo();
+    cargo.args(["build", "--quiet", "--locked", "--color=never"]);
+    cargo.args(["-p", "part2", "-p", "part3h", "--features", "python"]);
+    cargo.args(["--bin", "webserver2", "--bin", "webserver3h"]);
+    cargo.arg("--target-dir").arg(&target);
+    cargo.env("PYO3_PYTHON", environment().join("bin/python"));
+    cargo.env_remove("VIRTUAL_ENV");
+    let output = cargo.output();
+    let output = output.map_err(|error| format!("run cargo: {error}"))?;
+    match output.status.success() {
+        true => Ok(target.join("debug")),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+    }
+});
+
+/// Where cargo builds what has Python inside.
+pub fn target() -> PathBuf {
+    book::root().join("target/tmp/python")
+}
+
+/// A program with Python inside, `webserver2` or `webserver3h`.
+///
+/// # Panics
+///
+/// When it does not compile.
+pub fn executable(program: &str) -> PathBuf {
+    match &*BUILT {
+        Ok(folder) => folder.join(program),
+        Err(error) => panic!("the servers do not compile with Python:\n{error}"),
+    }
+}
+
+/// The same program without Python inside.
+///
+/// # Panics
+///
+/// When it does not compile.
+pub fn without(program: &str) -> PathBuf {
+    let mut build = cargo();
+    build.args(["build", "--quiet", "--locked", "--bin", program]);
+    let output = build.output().expect("cargo runs these tests");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    folder().join(program)
+}
+
+/// A folder with Python's modules in it, in which a server runs. Dropping it takes
+/// it away.
+pub struct Site {
+    /// Where it stands.
+    pub folder: PathBuf,
+}
+
+impl Site {
+    /// A folder with our applications, those of the course and those of the tests.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be made.
+    pub fn new() -> Site {
+        let site = Site::empty();
+        for from in ["code/apps/python", "tests/python"] {
+            copy(&book::root().join(from), &site.folder);
+        }
+        site
+    }
+
+    /// A folder without a module.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be made.
+    pub fn empty() -> Site {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("course-python-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(&folder).expect("the system has room for temporary files");
+        let folder = folder.canonicalize().expect("it has been made");
+        Site { folder }
+    }
+
+    /// Writes a file into it.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be written.
+    pub fn write(&self, file: &str, text: &str) {
+        let written = fs::write(self.folder.join(file), text);
+        written.unwrap_or_else(|error| panic!("write {file}: {error}"));
+    }
+
+    /// What an application has noted so far.
+    pub fn notes(&self) -> String {
+        fs::read_to_string(self.folder.join("notes")).unwrap_or_default()
+    }
+
+    /// A program with Python inside, about to run here with these arguments, in the
+    /// virtual environment.
+    pub fn command(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(executable(program));
+        command.args(arguments).current_dir(&self.folder);
+        command.env("VIRTUAL_ENV", environment());
+        for (name, _) in std::env::vars_os() {
+            // Settings of this machine's own Python.
+            if name.to_string_lossy().starts_with("PYTHON") {
+                command.env_remove(name);
+            }
+        }
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+    }
+
+    /// A server that runs here.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub fn serve(&self, program: &str, arguments: &[&str]) -> Server {
+        let mut arguments = arguments.to_vec();
+        arguments.push("127.0.0.1:0");
+        let command = self.command(program, &arguments);
+        let name = format!("{program} {}", arguments.join(" "));
+        Server::spawn(&name, command).unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+impl Default for Site {
+    fn default() -> Site {
+        Site::new()
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Copies what stands in a folder, without what Python and Django leave there.
+///
+/// # Panics
+///
+/// When it cannot.
+pub fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("it is ours");
+    for entry in fs::read_dir(from).expect("it is a folder of the repository") {
+        let entry = entry.expect("it can be listed");
+        let name = entry.file_name();
+        let left = ["__pycache__", "db.sqlite3"].contains(&name.to_string_lossy().as_ref());
+        match entry.path() {
+            _ if left => {}
+            folder if folder.is_dir() => copy(&folder, &to.join(name)),
+            file => drop(fs::copy(&file, to.join(name)).expect("it can be copied")),
+        }
+    }
+}
+
+/// A client that keeps cookies, as a browser does.
+pub struct Browser<'a> {
+    server: &'a Server,
+    cookies: BTreeMap<String, String>,
+    /// `Authorization`, if there is one.
+    pub authorization: Option<String>,
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status: `200 OK`.
+    pub status: String,
+    /// The header fields, as they came.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// How the connection ended.
+    pub end: End,
+}
+
+impl<'a> Browser<'a> {
+    /// One that has been nowhere yet.
+    pub fn new(server: &'a Server) -> Browser<'a> {
+        Browser {
+            server,
+            cookies: BTreeMap::new(),
+            authorization: None,
+        }
+    }
+
+    /// Asks for a path.
+    pub fn get(&mut self, path: &str) -> Answer {
+        self.ask("GET", path, &[], b"")
+    }
+
+    /// Sends a form.
+    pub fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let fields = fields.iter();
+        let fields = fields.map(|(name, value)| format!("{name}={}", escaped(value)));
+        let form = fields.collect::<Vec<String>>().join("&");
+        let kind = ("Content-Type", "application/x-www-form-urlencoded");
+        self.ask("POST", path, &[kind], form.as_bytes())
+    }
+
+    /// Asks with these fields and this body.
+    pub fn ask(
+        &mut self,
+        method: &str,
+        path: &str,
+        fields: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
+        let mut client = self.server.connect();
+        client.send(self.head(method, path, fields, body.len()));
+        client.send(body);
+        self.answer(&mut client)
+    }
+
+    /// The head of such a request, with the cookies that are kept.
+    pub fn head(&self, method: &str, path: &str, fields: &[(&str, &str)], length: usize) -> String {
+        let mut head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\n",
+            self.server.address
+        );
+        for (name, value) in fields {
+            let _ = write!(head, "{name}: {value}\r\n");
+        }
+        if let Some(authorization) = &self.authorization {
+            let _ = write!(head, "Authorization: {authorization}\r\n");
+        }
+        let cookies = self.cookies.iter();
+        let cookies: Vec<String> = cookies
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        if !cookies.is_empty() {
+            let _ = write!(head, "Cookie: {}\r\n", cookies.join("; "));
+        }
+        if length > 0 {
+            let _ = write!(head, "Content-Length: {length}\r\n");
+        }
+        head + "\r\n"
+    }
+
+    /// The answer that comes to this client, whose cookies are kept.
+    pub fn answer(&mut self, client: &mut Client) -> Answer {
+        let answer = Answer::read(client);
+        for cookie in answer.all("Set-Cookie") {
+            let (pair, _) = cookie.split_once(';').unwrap_or((cookie, ""));
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            self.cookies.insert(name.to_string(), value.to_string());
+        }
+        answer
+    }
+
+    /// The value of a cookie that it has been given.
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        self.cookies.get(name).map(String::as_str)
+    }
+}
+
+impl Answer {
+    /// All that comes to this client.
+    ///
+    /// # Panics
+    ///
+    /// When it is no answer.
+    pub fn read(client: &mut Client) -> Answer {
+        let (bytes, end) = client.read_to_end();
+        let blank = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+        let blank = blank.unwrap_or_else(|| {
+            let text = String::from_utf8_lossy(&bytes);
+            panic!("this is no answer: {text:?}, and then it was {end:?}")
+        });
+        let head = String::from_utf8_lossy(&bytes[..blank]).into_owned();
+        let mut lines = head.split("\r\n");
+        let status = lines.next().unwrap_or_default();
+        let headers = lines.map(|line| {
+            let (name, value) = line.split_once(':').unwrap_or((line, ""));
+            (name.to_string(), value.trim().to_string())
+        });
+        Answer {
+            status: status
+                .strip_prefix("HTTP/1.1 ")
+                .unwrap_or(status)
+                .to_string(),
+            headers: headers.collect(),
+            body: bytes[blank + 4..].to_vec(),
+            end,
+        }
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The first header field of that name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        let (_, value) = headers.find(|(field, _)| field.eq_ignore_ascii_case(name))?;
+        Some(value)
+    }
+
+    /// All header fields of that name.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        let headers = self.headers.iter();
+        let named = headers.filter(|(field, _)| field.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value.as_str()).collect()
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Panics
+    ///
+    /// When it is none.
+    pub fn json(&self) -> serde_json::Value {
+        let value = serde_json::from_slice(&self.body);
+        value.unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+}
+
+/// What may stand in a form as it is stays, and the rest becomes `%XX`.
+fn escaped(text: &str) -> String {
+    let bytes = text.bytes();
+    let escaped = bytes.map(|byte| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
+            char::from(byte).to_string()
+        }
+        _ => format!("%{byte:02X}"),
+    });
+    escaped.collect()
+}
