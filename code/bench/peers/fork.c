@@ -3,8 +3,8 @@
  *
  *     cc -O2 -o fork fork.c && ./fork 127.0.0.1:8888
  *
- * It reads once, answers what webserver1 answers, and prints nothing. A handler
- * for SIGCHLD reaps the children, as many as there are at each signal.
+ * It reads once, prints what webserver3g prints, and answers what it answers. A
+ * handler for SIGCHLD reaps the children, as many as there are at each signal.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -72,9 +72,13 @@ static void handle_request(int connection)
     char request[REQUEST_SIZE];
     const char *rest = RESPONSE;
     size_t left = sizeof RESPONSE - 1;
+    ssize_t received = read(connection, request, sizeof request);
 
-    if (read(connection, request, sizeof request) < 0)
+    if (received < 0)
         return;
+    printf("child pid %d, parent pid %d\n", (int)getpid(), (int)getppid());
+    fwrite(request, 1, (size_t)received, stdout);
+    fflush(stdout);
     while (left > 0) {
         ssize_t written = write(connection, rest, left);
         if (written < 0)
