@@ -452,8 +452,9 @@ fn served(command: &str) -> Option<String> {
 }
 
 /// The words of the shell itself.
-const BUILT_IN: [&str; 12] = [
-    ":", "cd", "do", "done", "echo", "exit", "export", "for", "kill", "ulimit", "wait", "while",
+const BUILT_IN: [&str; 14] = [
+    ":", "cd", "do", "done", "echo", "exec", "exit", "export", "for", "kill", "ulimit", "until",
+    "wait", "while",
 ];
 
 /// The programs that a command runs and that a machine may lack: the first
@@ -472,7 +473,7 @@ fn tools(command: &str) -> Vec<String> {
         .filter_map(|part| {
             let mut words = part.split_whitespace();
             let word = words.find(|word| !word.contains(['=', ':']))?;
-            Some(word.trim_start_matches('('))
+            Some(word.trim_matches(['(', ')']))
         })
         .filter(|word| !word.contains('/') && !BUILT_IN.contains(word));
     named.chain(first).map(str::to_string).collect()

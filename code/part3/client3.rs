@@ -1,4 +1,4 @@
-// ANCHOR: about
+// ANCHOR: head
 //! client3: many clients at once.
 //!
 //!     cargo run --bin client3 -- [--max-clients N] [--max-conns N] [--address ADDRESS]
@@ -6,9 +6,7 @@
 //! It forks as many processes as --max-clients says. Each opens --max-conns connections,
 //! sends a request on every one, and holds them all until the last is answered
 //! and closed by the server. In the end it says what became of them.
-// ANCHOR_END: about
 
-// ANCHOR: head
 use clap::Parser;
 use nix::errno::Errno;
 use nix::libc;
@@ -132,7 +130,9 @@ fn ask(address: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
     let _ = connection.write_all(request.as_bytes());
     Ok(connection)
 }
+// ANCHOR_END: ask
 
+// ANCHOR: hear
 /// The whole answer, up to the server's close.
 fn hear(connection: &mut TcpStream, deadline: Instant) -> io::Result<Vec<u8>> {
     let mut answer = Vec::new();
@@ -147,7 +147,7 @@ fn hear(connection: &mut TcpStream, deadline: Instant) -> io::Result<Vec<u8>> {
         }
     }
 }
-// ANCHOR_END: ask
+// ANCHOR_END: hear
 
 // ANCHOR: outcome
 /// What became of a connection, or what kept the client from having one.
@@ -220,7 +220,9 @@ impl Tally {
         u64::from(self.clients) * u64::from(self.connections)
     }
 }
+// ANCHOR_END: tally
 
+// ANCHOR: display
 impl fmt::Display for Tally {
     fn fmt(&self, line: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -240,4 +242,4 @@ impl fmt::Display for Tally {
         }
     }
 }
-// ANCHOR_END: tally
+// ANCHOR_END: display
