@@ -34,7 +34,7 @@ use tests::{has_tool, left_out};
 include!(concat!(env!("OUT_DIR"), "/replays.rs"));
 
 /// What may differ, and what stands for it; an empty line is dropped.
-const VARIES: [(&str, &str); 22] = [
+const VARIES: [(&str, &str); 23] = [
     // cargo's own progress, and curl's remarks, which change with its version
     (
         r"(?m)^ *(Blocking|Compiling|Finished|Running|Downloading|Downloaded|Updating|Locking) .*\n",
@@ -66,6 +66,7 @@ const VARIES: [(&str, &str); 22] = [
     (r"\[\d\d/\w{3}/\d{4}:[\d:]{8} \+0000\]", "[DATE]"),
     (r"\b\d\d:\d\d:\d\d\.\d{6}\b", "TIME"),
     (r"\b\d\.\d{6} seconds", "TIME"),
+    (r"page faults: \d+", "page faults: COUNT"),
     (r"REMOTE_PORT=\d+", "REMOTE_PORT=EPHEMERAL"),
     (r"[ \t]+", " "),
 ];
