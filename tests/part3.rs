@@ -734,7 +734,8 @@ fn an_application_of_3h_counts_in_vain_and_has_its_children_to_itself() {
 fn what_3h_cannot_serve_is_one_clear_line() {
     let busy = TcpListener::bind("127.0.0.1:0").unwrap();
     let busy = busy.local_addr().unwrap().to_string();
-    let usage = "usage: webserver3h module:callable [ADDRESS]; try webserver3h wsgiapp:app\n";
+    let usage = "usage: webserver3h module:callable [--warm PATH] [ADDRESS]; \
+                 try webserver3h wsgiapp:app\n";
     for (arguments, begins, ends) in [
         (vec![], usage, usage),
         (

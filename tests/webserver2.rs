@@ -96,19 +96,36 @@ enum Kind {
     Echo,
     /// `/hello/{name}` greets, a POST to `/echo` comes back, and the rest is not
     /// there.
-    #[expect(dead_code, reason = "the applications of frameworks are to come")]
     Routes,
 }
 
 const HELLO: &str = "Hello world from a simple WSGI application!\n";
 
 /// Every application that answers the table, each checked.
-const APPLICATIONS: [(&str, Kind); 4] = [
+const APPLICATIONS: [(&str, Kind); 5] = [
     ("validator:wsgiapp:app", Kind::Greeting),
     ("validator:echoapp:app", Kind::Echo),
     ("validator:accesslog:validator:wsgiapp:app", Kind::Greeting),
     ("validator:accesslog:validator:echoapp:app", Kind::Echo),
+    ("validator:axumapp:app", Kind::Routes),
 ];
+
+/// Those of the frameworks that come in only when they are asked for.
+#[cfg(feature = "frameworks")]
+const FRAMEWORKS: [&str; 3] = ["actixapp", "rocketapp", "cotapp"];
+
+/// The server of each application, as it is started.
+fn applications() -> Vec<(String, Kind)> {
+    let own = APPLICATIONS.map(|(name, kind)| (format!("webserver2 {name}"), kind));
+    #[allow(unused_mut)]
+    let mut all = own.to_vec();
+    #[cfg(feature = "frameworks")]
+    all.extend(FRAMEWORKS.map(|name| {
+        let server = tests::programs::with_frameworks();
+        (format!("{server} validator:{name}:app"), Kind::Routes)
+    }));
+    all
+}
 
 /// A request, and what an application should see of it.
 struct Request {
@@ -352,8 +369,8 @@ fn echoed(answer: &Answer) -> (String, &[u8]) {
 
 #[test]
 fn every_application_answers_the_table() {
-    for (name, kind) in APPLICATIONS {
-        let mut server = Server::start(&format!("webserver2 {name}"));
+    for (name, kind) in applications() {
+        let mut server = Server::start(&name);
         for request in table() {
             request.check(kind, &ask(&server, request.bytes()));
         }
@@ -370,8 +387,8 @@ fn every_application_answers_the_table() {
 /// However slowly the request comes; not the megabytes.
 #[test]
 fn a_slow_client_is_waited_for() {
-    for (name, kind) in APPLICATIONS {
-        let server = Server::start(&format!("webserver2 {name}"));
+    for (name, kind) in applications() {
+        let server = Server::start(&name);
         for request in table() {
             let bytes = request.bytes();
             if bytes.len() > 10_000 {
@@ -392,8 +409,8 @@ fn a_client_that_leaves_in_mid_body_is_survived() {
         "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf",
         "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n9\r\nof",
     ];
-    for (name, kind) in APPLICATIONS {
-        let mut server = Server::start(&format!("webserver2 {name}"));
+    for (name, kind) in applications() {
+        let mut server = Server::start(&name);
         for half in halves {
             server.connect().send(half);
             serves(&mut server);

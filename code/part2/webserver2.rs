@@ -10,13 +10,12 @@
 // ANCHOR_END: about
 
 // ANCHOR: head
-use gateway::http::{read_head, Head, Refused, RequestBody};
+use gateway::http::{read_head, Framing, Head, Refused, RequestBody};
 use gateway::{refuse, respond, Application, Environ, Outcome};
 use std::env;
 use std::io::{self, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -103,11 +102,12 @@ fn handle_request(
             .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
     }
 
+    // Whether the request is all that there is to read.
+    let alone = head.framing == Framing::Length(0) && reader.buffer().is_empty();
     let body = RequestBody::new(reader, head.framing);
-    let body_ended = body.ended();
     let environ = get_environ(&head, body, peer, server);
     let outcome = respond(application, environ, connection.clone());
-    if !body_ended.load(Ordering::Relaxed) {
+    if !alone {
         let _ = linger(&connection.0); // the client may have left
     }
     drop(connection); // the client need not wait for our terminal

@@ -35,6 +35,29 @@ pub fn executable(program: &str) -> PathBuf {
         .clone()
 }
 
+/// The path of `webserver2` with all frameworks, from the top of the repository;
+/// built in a target folder of its own, so that `target/debug` keeps the small one.
+///
+/// # Panics
+///
+/// When it cannot be built.
+#[cfg(feature = "frameworks")]
+pub fn with_frameworks() -> &'static str {
+    static BUILT: LazyLock<()> = LazyLock::new(|| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.current_dir(book::root());
+        cargo.args(["build", "--quiet", "--locked", "-p", "part2"]);
+        cargo.args(["--bin", "webserver2", "--features", "actix,rocket,cot"]);
+        cargo.args(["--target-dir", "target/tmp/frameworks"]);
+        let status = cargo
+            .status()
+            .expect("cargo runs the tests, so it is there");
+        assert!(status.success(), "build webserver2 with all frameworks");
+    });
+    LazyLock::force(&BUILT);
+    "target/tmp/frameworks/debug/webserver2"
+}
+
 /// A program as it is typed: words after its name are arguments.
 ///
 /// # Panics

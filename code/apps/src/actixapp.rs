@@ -24,6 +24,7 @@ pub fn app() -> Result<impl Application> {
         .route("/", get().to(index))
         .route("/", head().to(index)) // which actix does not take for a GET
         .route("/hello/{name}", get().to(hello))
+        .route("/hello/{name}", head().to(hello))
         .route("/slow", get().to(slow))
         .route("/stream", get().to(stream))
         .route("/echo", post().to(echo))
