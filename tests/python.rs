@@ -263,6 +263,24 @@ fn what_each_cannot_do_without() {
 }
 
 #[test]
+fn an_environ_is_a_dict_and_nothing_like_one() {
+    if !can_check("an environ that is like a dict") {
+        return;
+    }
+    let site = Site::new();
+    site.write("alike.py", "import without\nclass Alike(dict): pass\ndef alike(app):\n    return lambda environ, start: app(Alike(environ), start)\nflask, pyramid, django = map(alike, (without.flaskapp.app, without.pyramidapp.app, without.djangoapp.app))\n");
+    for (application, status) in [
+        ("alike:flask", "200 OK"),
+        ("alike:pyramid", "500 Internal Server Error"),
+        ("alike:django", "200 OK"),
+    ] {
+        let server = site.serve(ONE, &[application]);
+        let answer = Browser::new(&server).get("/hello");
+        assert_eq!(answer.status, status, "{application}");
+    }
+}
+
+#[test]
 fn an_upload_of_ten_megabytes() {
     if !can_check("an upload to Flask") {
         return;
