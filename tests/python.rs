@@ -1153,7 +1153,7 @@ fn without_python_the_error_says_how_to_get_it() {
     for (name, line) in [
         ("flaskapp:app", "flaskapp.py is Python, which was not compiled in; cargo run -p part2 --features python --bin webserver2 -- flaskapp:app does that\n"),
         ("helloworld.wsgi:application", "helloworld/wsgi.py is Python, which was not compiled in; cargo run -p part2 --features python --bin webserver2 -- helloworld.wsgi:application does that\n"),
-        ("python:wsgiapp:app", "the module `python` was not compiled in; cargo run --features python --bin webserver2 -- python:wsgiapp:app does that\n"),
+        ("python:wsgiapp:app", "the module `python` was not compiled in; cargo run -p part2 --features python --bin webserver2 -- python:wsgiapp:app does that\n"),
     ] {
         assert_eq!(run(name), (Some(1), String::new(), line.to_string()));
     }
@@ -1324,6 +1324,27 @@ fn a_forked_child_is_a_whole_interpreter() {
             .filter(|hook| **hook == json!("parent"))
             .count();
         assert_eq!(parents, 19, "{hooks:?}");
+    }
+}
+
+/// The handler that reaps the server's children is not for the children of an
+/// application: Python takes one that has vanished for one that went well.
+#[test]
+fn an_application_has_its_children_to_itself() {
+    if !can_check("a child of an application's") {
+        return;
+    }
+    for (program, arguments) in [
+        (ONE, &["probes:child_status"][..]),
+        (FORKING, &["probes:child_status"]),
+        (FORKING, &["probes:child_status", "--warm", "/"]),
+    ] {
+        let site = Site::new();
+        let server = site.serve(program, arguments);
+        for _ in 0..3 {
+            let status = Browser::new(&server).get("/").text();
+            assert_eq!(status, "3", "{program}: {}", server.errors());
+        }
     }
 }
 
