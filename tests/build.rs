@@ -10,7 +10,7 @@
 
 use book::course::{Chapter, Course};
 use book::includes::{expand, unused_anchors};
-use book::transcript::{blocks, fences};
+use book::transcript::{blocks, fences, Block, Line};
 use book::Problem;
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -40,15 +40,21 @@ fn generate() -> Result<(), Vec<Problem>> {
     let mut includes = Vec::new();
     let mut snippets = Vec::new();
     let mut replays = String::new();
+    let mut python_replays = String::new();
     for chapter in &chapters {
         let name = name(&chapter.file);
         match blocks(chapter) {
             Ok(blocks) if blocks.is_empty() => {}
-            Ok(_) => {
+            Ok(blocks) => {
                 let file = chapter.file.display();
+                let python = blocks.iter().any(runs_python);
+                let (replays, replay) = match python {
+                    true => (&mut python_replays, "super::replay_with_python"),
+                    false => (&mut replays, "replay"),
+                };
                 let _ = writeln!(
                     replays,
-                    "#[test]\nfn {name}() {{\n    replay(\"{file}\");\n}}"
+                    "#[test]\nfn {name}() {{\n    {replay}(\"{file}\");\n}}"
                 );
             }
             Err(problem) => problems.push(problem),
@@ -68,10 +74,18 @@ fn generate() -> Result<(), Vec<Problem>> {
         return Err(problems);
     }
 
+    let _ = writeln!(replays, "mod python {{\n{python_replays}}}");
     let written = fs::write(out.join("replays.rs"), replays);
     written.map_err(|error| vec![Problem::new("tests/build.rs", 0, error.to_string())])?;
     skeptic::generate_doc_tests(&snippets);
     Ok(())
+}
+
+/// Whether a block starts a server with Python inside.
+fn runs_python(block: &Block) -> bool {
+    let mut lines = block.lines.iter();
+    lines
+        .any(|line| matches!(line, Line::Command(command) if command.contains("--features python")))
 }
 
 /// The Rust snippets of a chapter, each in a file of its own.

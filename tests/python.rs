@@ -203,6 +203,83 @@ fn djangos_admin_and_its_sessions() {
     }
 }
 
+/// Which variables of the environ our applications need for a page that says Hello.
+#[test]
+fn what_each_cannot_do_without() {
+    if !can_check("applications without a variable") {
+        return;
+    }
+    let (_site, server) = webserver2("probes:environ");
+    let environ = Browser::new(&server).get("/").json();
+    let names: Vec<&String> = environ.as_object().expect("a dict").keys().collect();
+    assert!(names.len() >= 20, "{names:?}");
+    for (application, missed) in [
+        (
+            "without:flask",
+            &[
+                ("PATH_INFO", "404 NOT FOUND"),
+                ("REQUEST_METHOD", "500 Internal Server Error"),
+                ("wsgi.url_scheme", "500 Internal Server Error"),
+            ][..],
+        ),
+        (
+            "without:pyramid",
+            &[
+                ("PATH_INFO", "500 Internal Server Error"),
+                ("REQUEST_METHOD", "500 Internal Server Error"),
+            ],
+        ),
+        (
+            "without:django",
+            &[
+                ("PATH_INFO", "404 Not Found"),
+                ("REQUEST_METHOD", "500 Internal Server Error"),
+                ("wsgi.input", "500 Internal Server Error"),
+            ],
+        ),
+    ] {
+        let (_site, server) = webserver2(application);
+        for name in &names {
+            let answer = Browser::new(&server).get(&format!("/hello?{name}"));
+            let missed = missed.iter().find(|(missed, _)| missed == name);
+            let status = missed.map_or("200 OK", |(_, status)| status);
+            assert_eq!(answer.status, status, "{application} without {name}");
+        }
+        // Nor is a Host needed, but by Django, which then asks for the server's name.
+        let status = |path: &str| {
+            let mut client = server.connect();
+            client.send(format!("GET {path} HTTP/1.0\r\n\r\n"));
+            Answer::read(&mut client).status
+        };
+        assert_eq!(status("/hello"), "200 OK", "{application}");
+        for name in ["SERVER_NAME", "SERVER_PORT"] {
+            let status = status(&format!("/hello?{name}"));
+            match application {
+                "without:django" => assert_eq!(status, "500 Internal Server Error", "{name}"),
+                _ => assert_eq!(status, "200 OK", "{application} without {name}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn an_environ_is_a_dict_and_nothing_like_one() {
+    if !can_check("an environ that is like a dict") {
+        return;
+    }
+    let site = Site::new();
+    site.write("alike.py", "import without\nclass Alike(dict): pass\ndef alike(app):\n    return lambda environ, start: app(Alike(environ), start)\nflask, pyramid, django = map(alike, (without.flaskapp.app, without.pyramidapp.app, without.djangoapp.app))\n");
+    for (application, status) in [
+        ("alike:flask", "200 OK"),
+        ("alike:pyramid", "500 Internal Server Error"),
+        ("alike:django", "200 OK"),
+    ] {
+        let server = site.serve(ONE, &[application]);
+        let answer = Browser::new(&server).get("/hello");
+        assert_eq!(answer.status, status, "{application}");
+    }
+}
+
 #[test]
 fn an_upload_of_ten_megabytes() {
     if !can_check("an upload to Flask") {
@@ -408,7 +485,7 @@ fn large_bodies_both_ways() {
         return;
     }
     let body: Vec<u8> = (0..10_000_000u32).map(|n| (n % 251) as u8).collect();
-    for application in ["probes:echo", "probes:digest", "checked:echo"] {
+    for application in ["probes:echo", "probes:digest", "checked_probes:echo"] {
         let (_site, server) = webserver2(application);
         let answer = Browser::new(&server).ask("POST", "/", &[], &body);
         match application {
@@ -626,7 +703,7 @@ fn start_response_may_come_late_and_a_body_may_be_missing() {
     if !can_check("a late start_response") {
         return;
     }
-    for application in ["probes:late", "checked:late"] {
+    for application in ["probes:late", "checked_probes:late"] {
         let (_site, server) = webserver2(application);
         let answer = Browser::new(&server).get("/");
         assert_eq!(
@@ -652,7 +729,7 @@ fn write_comes_before_what_is_returned() {
     if !can_check("write") {
         return;
     }
-    for application in ["probes:writes", "checked:writes"] {
+    for application in ["probes:writes", "checked_probes:writes"] {
         let (_site, server) = webserver2(application);
         let answer = Browser::new(&server).get("/");
         assert_eq!(answer.text(), "written\nreturned\n", "{application}");
@@ -749,7 +826,7 @@ fn close_is_called_once_however_it_ends() {
             "500 Internal Server Error\n",
             "TypeError: 'NoneType' object is not iterable",
         ),
-        ("checked:whole", "/", "200 OK", "ab", ""),
+        ("checked_probes:whole", "/", "200 OK", "ab", ""),
     ] {
         for program in [ONE, FORKING] {
             let site = Site::new();
@@ -1076,7 +1153,7 @@ fn without_python_the_error_says_how_to_get_it() {
     for (name, line) in [
         ("flaskapp:app", "flaskapp.py is Python, which was not compiled in; cargo run -p part2 --features python --bin webserver2 -- flaskapp:app does that\n"),
         ("helloworld.wsgi:application", "helloworld/wsgi.py is Python, which was not compiled in; cargo run -p part2 --features python --bin webserver2 -- helloworld.wsgi:application does that\n"),
-        ("python:wsgiapp:app", "the module `python` was not compiled in; cargo run --features python --bin webserver2 -- python:wsgiapp:app does that\n"),
+        ("python:wsgiapp:app", "the module `python` was not compiled in; cargo run -p part2 --features python --bin webserver2 -- python:wsgiapp:app does that\n"),
     ] {
         assert_eq!(run(name), (Some(1), String::new(), line.to_string()));
     }
@@ -1250,6 +1327,27 @@ fn a_forked_child_is_a_whole_interpreter() {
     }
 }
 
+/// The handler that reaps the server's children is not for the children of an
+/// application: Python takes one that has vanished for one that went well.
+#[test]
+fn an_application_has_its_children_to_itself() {
+    if !can_check("a child of an application's") {
+        return;
+    }
+    for (program, arguments) in [
+        (ONE, &["probes:child_status"][..]),
+        (FORKING, &["probes:child_status"]),
+        (FORKING, &["probes:child_status", "--warm", "/"]),
+    ] {
+        let site = Site::new();
+        let server = site.serve(program, arguments);
+        for _ in 0..3 {
+            let status = Browser::new(&server).get("/").text();
+            assert_eq!(status, "3", "{program}: {}", server.errors());
+        }
+    }
+}
+
 #[test]
 fn children_of_a_warm_parent_are_warm() {
     if !can_check("an application that is warm") {
@@ -1357,22 +1455,34 @@ fn the_readmes_command_serves() {
         sh.env("PYTHONDONTWRITEBYTECODE", "1");
         sh
     };
-    let (build, _) = command.split_once(" -- ").expect("it names an application");
-    let build = sh(&build.replace("cargo run", "cargo build --quiet")).output();
-    let build = build.expect("every Unix has sh");
-    assert!(
-        build.status.success(),
-        "{}",
-        String::from_utf8_lossy(&build.stderr)
-    );
+    let with_processes = command.replace("part2", "part3h");
+    let with_processes = with_processes.replace("webserver2", "webserver3h");
+    for command in [command, &with_processes] {
+        let (build, _) = command.split_once(" -- ").expect("it names an application");
+        let build = sh(&build.replace("cargo run", "cargo build --quiet")).output();
+        let build = build.expect("every Unix has sh");
+        let errors = String::from_utf8_lossy(&build.stderr);
+        assert!(build.status.success(), "{errors}");
 
-    let server = Server::spawn("README.md", sh(&format!("{command} 127.0.0.1:0")));
-    let server = server.unwrap_or_else(|error| panic!("{error}"));
-    let hello = Browser::new(&server).get("/hello");
-    assert_eq!(
-        text(&hello),
-        ("200 OK", "Hello world from Flask!\n".to_string())
-    );
+        let server = Server::spawn("README.md", sh(&format!("{command} 127.0.0.1:0")));
+        let server = server.unwrap_or_else(|error| panic!("{error}"));
+        let hello = Browser::new(&server).get("/hello");
+        let said = ("200 OK", "Hello world from Flask!\n".to_string());
+        assert_eq!(text(&hello), said, "{command}");
+    }
+}
+
+/// The chapter has the README's commands, word for word.
+#[test]
+fn the_chapter_sets_up_as_the_readme_does() {
+    let read = |file: &str| fs::read_to_string(book::root().join(file)).expect("it is there");
+    let readme = read("README.md");
+    let section = readme.split("## Python's applications").nth(1);
+    let commands = section.and_then(|section| section.split("```").nth(1));
+    let commands = commands.expect("the section has a block");
+    assert_eq!(commands.lines().count(), 4, "{commands}");
+    let page = read("book/part2/flask-pyramid-django.md");
+    assert!(page.contains(commands), "the page has no\n{commands}");
 }
 
 // Memory.

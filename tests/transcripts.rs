@@ -11,6 +11,10 @@
 //! - What differs from run to run and from machine to machine is replaced on
 //!   both sides before they are compared: see [`VARIES`]. White space between
 //!   words counts as one space, and blank lines at the end do not count.
+//! - A page that starts a server with the feature `python` is typed where
+//!   target/venv has been activated, and `code/apps/python` is a copy of that
+//!   folder. It is replayed if these tests are built with that feature, and
+//!   otherwise named and left out.
 //! - A block whose tool is missing is named and left out, and so are those
 //!   after it on its page. Where `CI=true`, that is a failure.
 //! - `SNAPSHOTS=overwrite cargo test --test transcripts` writes what came back
@@ -28,6 +32,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::thread;
 use tests::programs::{course, folder};
+use tests::python::{activated, can_check, programs, Site};
 use tests::terminal::Terminal;
 use tests::{has_tool, left_out};
 
@@ -71,13 +76,26 @@ const VARIES: [(&str, &str); 23] = [
     (r"[ \t]+", " "),
 ];
 
+/// A page on which a server has Python inside.
+fn replay_with_python(chapter: &str) {
+    if !cfg!(feature = "python") {
+        let how = "cargo test -p tests --features python --test transcripts python::";
+        tests::say(&format!("not checked: {chapter}: {how}"));
+    } else if can_check(chapter) {
+        replay_on(&mut Page::with_python(chapter), chapter);
+    }
+}
+
 fn replay(chapter: &str) {
+    replay_on(&mut Page::default(), chapter);
+}
+
+fn replay_on(page: &mut Page, chapter: &str) {
     let file = PathBuf::from(chapter);
     let text = fs::read_to_string(book::root().join(&file)).expect("the build script has read it");
     let chapter = Chapter { file, text };
     let blocks = blocks(&chapter).unwrap_or_else(|problem| panic!("{problem}"));
 
-    let mut page = Page::default();
     if std::env::var("SNAPSHOTS").is_ok_and(|word| word == "overwrite") {
         let replay = |block| page.replay(&chapter.file, block);
         let replayed: Vec<Replayed> = blocks.iter().map(replay).collect();
@@ -91,12 +109,15 @@ fn replay(chapter: &str) {
     }
 }
 
-/// The terminals of one chapter, and the ports that stand in for the page's.
+/// The terminals of one chapter, and the places that stand in for the page's.
 #[derive(Default)]
 struct Page {
     terminals: BTreeMap<String, Terminal>,
+    environment: Vec<(&'static str, String)>,
     server: Option<String>,
-    ports: Ports,
+    places: Places,
+    /// The copy of `code/apps/python`, where the page has Python.
+    _site: Option<Site>,
     /// Whether a block was left out. Those after it may go on from what it
     /// would have started or stopped, so they are left out as well.
     left_out: bool,
@@ -118,6 +139,24 @@ struct Exchange<'a> {
 }
 
 impl Page {
+    fn with_python(chapter: &str) -> Page {
+        let name: String = chapter.replace(['/', '.'], "-");
+        let site = Site::in_workspace(&name);
+        let folders = vec![
+            ("target/debug/", format!("{}/", programs().display())),
+            ("code/apps/python", format!("target/tmp/{name}")),
+        ];
+        Page {
+            environment: activated(),
+            places: Places {
+                folders,
+                ..Places::default()
+            },
+            _site: Some(site),
+            ..Page::default()
+        }
+    }
+
     fn replay(&mut self, file: &Path, block: &Block) -> Replayed {
         let exchanges = exchanges(block);
         if block.norun {
@@ -176,13 +215,13 @@ impl Page {
         }
         let rest = exchange.rest.iter().map(|line| line.source());
         for text in rest.chain(exchange.command.map(str::to_string)) {
-            self.ports.take_for(&text, served.as_deref());
+            self.places.take_for(&text, served.as_deref());
         }
 
         let terminal = self
             .terminals
             .entry(name)
-            .or_insert_with(|| Terminal::open(&book::root(), &[]));
+            .or_insert_with(|| Terminal::open(&book::root(), &self.environment));
         if let Some(command) = exchange.command {
             terminal.wait(|_| false);
             terminal.take();
@@ -190,7 +229,7 @@ impl Page {
                 terminal.idle(),
                 "{place}: the command before this one still runs"
             );
-            let command = self.ports.command(command, served.as_deref());
+            let command = self.places.command(command, served.as_deref());
             terminal.command(&command);
         } else if exchange.rest.first() == Some(&&Line::Interrupt) {
             terminal.take(); // printed since it was last seen, and not shown
@@ -198,7 +237,7 @@ impl Page {
 
         let mut sitting = Sitting {
             terminal,
-            ports: &self.ports,
+            places: &self.places,
             expected: String::new(),
             actual: String::new(),
             echo: String::new(),
@@ -229,7 +268,7 @@ impl Page {
 /// One exchange, as it goes on in a terminal.
 struct Sitting<'a> {
     terminal: &'a mut Terminal,
-    ports: &'a Ports,
+    places: &'a Places,
     /// The output that the page has shown so far, and what came instead.
     expected: String,
     actual: String,
@@ -254,7 +293,7 @@ impl Sitting<'_> {
         self.take(Some(line));
         match line {
             Line::Typed(text) => {
-                self.terminal.line(&self.ports.here(text));
+                self.terminal.line(&self.places.here(text));
                 self.echo = format!("{text}\n");
             }
             Line::Pause(time) => thread::sleep(*time), // the page asks for it
@@ -273,20 +312,20 @@ impl Sitting<'_> {
 
     fn wait(&mut self, running: bool) {
         let Sitting {
-            ports,
+            places,
             expected,
             actual,
             echo,
             ..
         } = self;
         self.terminal.wait(|screen| {
-            let screen = without_echo(echo, &ports.back(screen));
+            let screen = without_echo(echo, &places.back(screen));
             running && Comparison::new(expected, &format!("{actual}{screen}")).same
         });
     }
 
     fn take(&mut self, then: Option<&Line>) {
-        let screen = self.ports.back(&self.terminal.take());
+        let screen = self.places.back(&self.terminal.take());
         let screen = without_echo(&self.echo, &screen);
         self.echo.clear();
         self.actual.push_str(&screen);
@@ -311,36 +350,53 @@ fn without_echo(echo: &str, screen: &str) -> String {
     screen.strip_prefix(echo).unwrap_or(screen).to_string()
 }
 
-/// The ports of the page, each with the one that stands in for it.
-#[derive(Default)]
-struct Ports(Vec<(&'static str, Port)>);
+/// The ports and the folders of the page, each with what stands in for it.
+struct Places {
+    ports: Vec<(&'static str, Port)>,
+    folders: Vec<(&'static str, String)>,
+}
 
-impl Ports {
+impl Default for Places {
+    fn default() -> Places {
+        Places {
+            ports: Vec::new(),
+            folders: vec![("target/debug/", format!("{}/", folder().display()))],
+        }
+    }
+}
+
+impl Places {
     /// Takes a free port for each that the text, or the server, will need.
     fn take_for(&mut self, text: &str, served: Option<&str>) {
         for port in ["8888", "3000"] {
             let own = served.is_some_and(|name| (name == "book") == (port == "3000"));
-            let taken = self.0.iter().any(|(page, _)| *page == port);
+            let taken = self.ports.iter().any(|(page, _)| *page == port);
             let visited = port == "8888" && run_client(text).is_some();
             if (own || visited || text.contains(port)) && !taken {
-                self.0.push((port, Port::free()));
+                self.ports.push((port, Port::free()));
             }
         }
     }
 
     /// A text of the page with the ports of this run.
     fn here(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_string(), |text, (page, port)| {
-            replace_number(&text, page, &port.number.to_string())
-        })
+        self.ports
+            .iter()
+            .fold(text.to_string(), |text, (page, port)| {
+                replace_number(&text, page, &port.number.to_string())
+            })
     }
 
     /// A text of this run with the ports and the folder of the page.
     fn back(&self, text: &str) -> String {
-        let text = self.0.iter().fold(text.to_string(), |text, (page, port)| {
-            replace_number(&text, &port.number.to_string(), page)
-        });
-        text.replace(&format!("{}/", folder().display()), "target/debug/")
+        let text = self
+            .ports
+            .iter()
+            .fold(text.to_string(), |text, (page, port)| {
+                replace_number(&text, &port.number.to_string(), page)
+            });
+        let folders = self.folders.iter();
+        folders.fold(text, |text, (page, here)| text.replace(here, page))
     }
 
     /// A command of the page as it is typed here: a server is given the
@@ -348,7 +404,7 @@ impl Ports {
     fn command(&self, command: &str, served: Option<&str>) -> String {
         let command = self.here(command);
         let address = |page: &str| {
-            let port = self.0.iter().find(|(name, _)| *name == page);
+            let port = self.ports.iter().find(|(name, _)| *name == page);
             let number = port.map_or(0, |(_, port)| port.number);
             format!("127.0.0.1:{number}")
         };
@@ -364,7 +420,8 @@ impl Ports {
             }
             Some(_) => format!("{command} {}", address("8888")),
         };
-        command.replace("target/debug/", &format!("{}/", folder().display()))
+        let folders = self.folders.iter();
+        folders.fold(command, |text, (page, here)| text.replace(page, here))
     }
 }
 

@@ -40,20 +40,49 @@ pub fn environment() -> PathBuf {
 static BUILT: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
     let target = target();
     say("builds the servers with Python inside");
-    let mut cargo = cargo();
-    cargo.args(["build", "--quiet", "--locked", "--color=never"]);
-    cargo.args(["-p", "part2", "-p", "part3h", "--features", "python"]);
-    cargo.args(["--bin", "webserver2", "--bin", "webserver3h"]);
-    cargo.arg("--target-dir").arg(&target);
-    cargo.env("PYO3_PYTHON", environment().join("bin/python"));
-    cargo.env_remove("VIRTUAL_ENV");
-    let output = cargo.output();
-    let output = output.map_err(|error| format!("run cargo: {error}"))?;
-    match output.status.success() {
-        true => Ok(target.join("debug")),
-        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+    // One by one, as the chapters' own commands do, which then find them built.
+    for (package, program) in [("part2", "webserver2"), ("part3h", "webserver3h")] {
+        let mut cargo = cargo();
+        cargo.args(["build", "--quiet", "--locked", "--color=never"]);
+        cargo.args(["-p", package, "--features", "python", "--bin", program]);
+        cargo.arg("--target-dir").arg(&target);
+        cargo.env("PYO3_PYTHON", environment().join("bin/python"));
+        cargo.env_remove("VIRTUAL_ENV");
+        let output = cargo.output();
+        let output = output.map_err(|error| format!("run cargo: {error}"))?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
     }
+    Ok(target.join("debug"))
 });
+
+/// The folder of the programs with Python inside.
+///
+/// # Panics
+///
+/// When they do not compile.
+pub fn programs() -> &'static Path {
+    match &*BUILT {
+        Ok(folder) => folder,
+        Err(error) => panic!("the servers do not compile with Python:\n{error}"),
+    }
+}
+
+/// What a terminal has in its environment after `. target/venv/bin/activate`, and
+/// what makes cargo build there what these tests have built.
+pub fn activated() -> Vec<(&'static str, String)> {
+    let environment = environment();
+    let text = |path: &Path| path.display().to_string();
+    let path = std::env::var("PATH").unwrap_or_default();
+    vec![
+        ("VIRTUAL_ENV", text(&environment)),
+        ("PATH", format!("{}:{path}", text(&environment.join("bin")))),
+        ("PYO3_PYTHON", text(&environment.join("bin/python"))),
+        ("CARGO_TARGET_DIR", text(&target())),
+        ("PYTHONDONTWRITEBYTECODE", "1".to_string()),
+    ]
+}
 
 /// Where cargo builds what has Python inside.
 pub fn target() -> PathBuf {
@@ -66,10 +95,7 @@ pub fn target() -> PathBuf {
 ///
 /// When it does not compile.
 pub fn executable(program: &str) -> PathBuf {
-    match &*BUILT {
-        Ok(folder) => folder.join(program),
-        Err(error) => panic!("the servers do not compile with Python:\n{error}"),
-    }
+    programs().join(program)
 }
 
 /// The same program without Python inside.
@@ -105,6 +131,19 @@ impl Site {
             copy(&book::root().join(from), &site.folder);
         }
         site
+    }
+
+    /// A folder with the applications of the course, inside of the repository,
+    /// where cargo finds the workspace.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be made.
+    pub fn in_workspace(name: &str) -> Site {
+        let folder = book::root().join("target/tmp").join(name);
+        let _ = fs::remove_dir_all(&folder); // of a run that was killed
+        copy(&book::root().join("code/apps/python"), &folder);
+        Site { folder }
     }
 
     /// A folder without a module.
@@ -143,12 +182,7 @@ impl Site {
         let mut command = Command::new(executable(program));
         command.args(arguments).current_dir(&self.folder);
         command.env("VIRTUAL_ENV", environment());
-        for (name, _) in std::env::vars_os() {
-            // Settings of this machine's own Python.
-            if name.to_string_lossy().starts_with("PYTHON") {
-                command.env_remove(name);
-            }
-        }
+        without_settings(&mut command);
         command.env("PYTHONDONTWRITEBYTECODE", "1");
         command
     }
@@ -176,6 +210,15 @@ impl Default for Site {
 impl Drop for Site {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Takes away the settings of this machine's own Python.
+pub fn without_settings(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("PYTHON") {
+            command.env_remove(name);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A terminal to type at: a shell behind a pseudo-terminal, as the reader has
 //! one.
 
-use crate::wait_for;
+use crate::{python, wait_for};
 use nix::fcntl::{fcntl, FcntlArg, FdFlag};
 use nix::libc;
 use nix::pty::{openpty, OpenptyResult, Winsize};
@@ -45,7 +45,7 @@ pub struct Terminal {
 
 impl Terminal {
     /// Opens a terminal in `folder`, with these environment variables.
-    pub fn open(folder: &Path, environment: &[(&str, &str)]) -> Terminal {
+    pub fn open(folder: &Path, environment: &[(&str, String)]) -> Terminal {
         let size = Winsize {
             ws_row: 50,
             ws_col: 200,
@@ -75,7 +75,8 @@ impl Terminal {
             ("NO_COLOR", "1"),
             ("CARGO_TERM_COLOR", "never"),
         ]);
-        command.env_remove("ENV").envs(environment.iter().copied());
+        python::without_settings(&mut command);
+        command.env_remove("ENV").envs(environment.iter().cloned());
         let input = || Stdio::from(slave.try_clone().expect("a descriptor is left"));
         command.stdin(input()).stdout(input()).stderr(input());
         // SAFETY: between fork and exec the closure calls signal, setsid and
