@@ -203,6 +203,83 @@ fn djangos_admin_and_its_sessions() {
     }
 }
 
+/// Which variables of the environ our applications need for a page that says Hello.
+#[test]
+fn what_each_cannot_do_without() {
+    if !can_check("applications without a variable") {
+        return;
+    }
+    let (_site, server) = webserver2("probes:environ");
+    let environ = Browser::new(&server).get("/").json();
+    let names: Vec<&String> = environ.as_object().expect("a dict").keys().collect();
+    assert!(names.len() >= 20, "{names:?}");
+    for (application, missed) in [
+        (
+            "without:flask",
+            &[
+                ("PATH_INFO", "404 NOT FOUND"),
+                ("REQUEST_METHOD", "500 Internal Server Error"),
+                ("wsgi.url_scheme", "500 Internal Server Error"),
+            ][..],
+        ),
+        (
+            "without:pyramid",
+            &[
+                ("PATH_INFO", "500 Internal Server Error"),
+                ("REQUEST_METHOD", "500 Internal Server Error"),
+            ],
+        ),
+        (
+            "without:django",
+            &[
+                ("PATH_INFO", "404 Not Found"),
+                ("REQUEST_METHOD", "500 Internal Server Error"),
+                ("wsgi.input", "500 Internal Server Error"),
+            ],
+        ),
+    ] {
+        let (_site, server) = webserver2(application);
+        for name in &names {
+            let answer = Browser::new(&server).get(&format!("/hello?{name}"));
+            let missed = missed.iter().find(|(missed, _)| missed == name);
+            let status = missed.map_or("200 OK", |(_, status)| status);
+            assert_eq!(answer.status, status, "{application} without {name}");
+        }
+        // Nor is a Host needed, but by Django, which then asks for the server's name.
+        let status = |path: &str| {
+            let mut client = server.connect();
+            client.send(format!("GET {path} HTTP/1.0\r\n\r\n"));
+            Answer::read(&mut client).status
+        };
+        assert_eq!(status("/hello"), "200 OK", "{application}");
+        for name in ["SERVER_NAME", "SERVER_PORT"] {
+            let status = status(&format!("/hello?{name}"));
+            match application {
+                "without:django" => assert_eq!(status, "500 Internal Server Error", "{name}"),
+                _ => assert_eq!(status, "200 OK", "{application} without {name}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn an_environ_is_a_dict_and_nothing_like_one() {
+    if !can_check("an environ that is like a dict") {
+        return;
+    }
+    let site = Site::new();
+    site.write("alike.py", "import without\nclass Alike(dict): pass\ndef alike(app):\n    return lambda environ, start: app(Alike(environ), start)\nflask, pyramid, django = map(alike, (without.flaskapp.app, without.pyramidapp.app, without.djangoapp.app))\n");
+    for (application, status) in [
+        ("alike:flask", "200 OK"),
+        ("alike:pyramid", "500 Internal Server Error"),
+        ("alike:django", "200 OK"),
+    ] {
+        let server = site.serve(ONE, &[application]);
+        let answer = Browser::new(&server).get("/hello");
+        assert_eq!(answer.status, status, "{application}");
+    }
+}
+
 #[test]
 fn an_upload_of_ten_megabytes() {
     if !can_check("an upload to Flask") {
@@ -408,7 +485,7 @@ fn large_bodies_both_ways() {
         return;
     }
     let body: Vec<u8> = (0..10_000_000u32).map(|n| (n % 251) as u8).collect();
-    for application in ["probes:echo", "probes:digest", "checked:echo"] {
+    for application in ["probes:echo", "probes:digest", "checked_probes:echo"] {
         let (_site, server) = webserver2(application);
         let answer = Browser::new(&server).ask("POST", "/", &[], &body);
         match application {
@@ -626,7 +703,7 @@ fn start_response_may_come_late_and_a_body_may_be_missing() {
     if !can_check("a late start_response") {
         return;
     }
-    for application in ["probes:late", "checked:late"] {
+    for application in ["probes:late", "checked_probes:late"] {
         let (_site, server) = webserver2(application);
         let answer = Browser::new(&server).get("/");
         assert_eq!(
@@ -652,7 +729,7 @@ fn write_comes_before_what_is_returned() {
     if !can_check("write") {
         return;
     }
-    for application in ["probes:writes", "checked:writes"] {
+    for application in ["probes:writes", "checked_probes:writes"] {
         let (_site, server) = webserver2(application);
         let answer = Browser::new(&server).get("/");
         assert_eq!(answer.text(), "written\nreturned\n", "{application}");
@@ -749,7 +826,7 @@ fn close_is_called_once_however_it_ends() {
             "500 Internal Server Error\n",
             "TypeError: 'NoneType' object is not iterable",
         ),
-        ("checked:whole", "/", "200 OK", "ab", ""),
+        ("checked_probes:whole", "/", "200 OK", "ab", ""),
     ] {
         for program in [ONE, FORKING] {
             let site = Site::new();
