@@ -39,7 +39,7 @@ use tests::{has_tool, left_out};
 include!(concat!(env!("OUT_DIR"), "/replays.rs"));
 
 /// What may differ, and what stands for it; an empty line is dropped.
-const VARIES: [(&str, &str); 22] = [
+const VARIES: [(&str, &str); 23] = [
     // cargo's own progress, and curl's remarks, which change with its version
     (
         r"(?m)^ *(Blocking|Compiling|Finished|Running|Downloading|Downloaded|Updating|Locking) .*\n",
@@ -63,6 +63,7 @@ const VARIES: [(&str, &str); 22] = [
         "$1:EPHEMERAL",
     ),
     (r"htons\([3-6]\d{4}\)", "htons(EPHEMERAL)"),
+    (r"\b\d+ kB\b", "SIZE kB"),
     (r"\bafter \d+ (ms|milliseconds)", "after TIME"),
     (r"\b\d+m\d+\.\d+s\b", "TIME"),
     (r"\bpid \d+|\[pid +\d+\]|pid=\d+", "PID"),
