@@ -1153,7 +1153,7 @@ fn without_python_the_error_says_how_to_get_it() {
     for (name, line) in [
         ("flaskapp:app", "flaskapp.py is Python, which was not compiled in; cargo run -p part2 --features python --bin webserver2 -- flaskapp:app does that\n"),
         ("helloworld.wsgi:application", "helloworld/wsgi.py is Python, which was not compiled in; cargo run -p part2 --features python --bin webserver2 -- helloworld.wsgi:application does that\n"),
-        ("python:wsgiapp:app", "the module `python` was not compiled in; cargo run --features python --bin webserver2 -- python:wsgiapp:app does that\n"),
+        ("python:wsgiapp:app", "the module `python` was not compiled in; cargo run -p part2 --features python --bin webserver2 -- python:wsgiapp:app does that\n"),
     ] {
         assert_eq!(run(name), (Some(1), String::new(), line.to_string()));
     }
@@ -1327,6 +1327,27 @@ fn a_forked_child_is_a_whole_interpreter() {
     }
 }
 
+/// The handler that reaps the server's children is not for the children of an
+/// application: Python takes one that has vanished for one that went well.
+#[test]
+fn an_application_has_its_children_to_itself() {
+    if !can_check("a child of an application's") {
+        return;
+    }
+    for (program, arguments) in [
+        (ONE, &["probes:child_status"][..]),
+        (FORKING, &["probes:child_status"]),
+        (FORKING, &["probes:child_status", "--warm", "/"]),
+    ] {
+        let site = Site::new();
+        let server = site.serve(program, arguments);
+        for _ in 0..3 {
+            let status = Browser::new(&server).get("/").text();
+            assert_eq!(status, "3", "{program}: {}", server.errors());
+        }
+    }
+}
+
 #[test]
 fn children_of_a_warm_parent_are_warm() {
     if !can_check("an application that is warm") {
@@ -1468,22 +1489,34 @@ fn the_readmes_command_serves() {
         sh.env("PYTHONDONTWRITEBYTECODE", "1");
         sh
     };
-    let (build, _) = command.split_once(" -- ").expect("it names an application");
-    let build = sh(&build.replace("cargo run", "cargo build --quiet")).output();
-    let build = build.expect("every Unix has sh");
-    assert!(
-        build.status.success(),
-        "{}",
-        String::from_utf8_lossy(&build.stderr)
-    );
+    let with_processes = command.replace("part2", "part3h");
+    let with_processes = with_processes.replace("webserver2", "webserver3h");
+    for command in [command, &with_processes] {
+        let (build, _) = command.split_once(" -- ").expect("it names an application");
+        let build = sh(&build.replace("cargo run", "cargo build --quiet")).output();
+        let build = build.expect("every Unix has sh");
+        let errors = String::from_utf8_lossy(&build.stderr);
+        assert!(build.status.success(), "{errors}");
 
-    let server = Server::spawn("README.md", sh(&format!("{command} 127.0.0.1:0")));
-    let server = server.unwrap_or_else(|error| panic!("{error}"));
-    let hello = Browser::new(&server).get("/hello");
-    assert_eq!(
-        text(&hello),
-        ("200 OK", "Hello world from Flask!\n".to_string())
-    );
+        let server = Server::spawn("README.md", sh(&format!("{command} 127.0.0.1:0")));
+        let server = server.unwrap_or_else(|error| panic!("{error}"));
+        let hello = Browser::new(&server).get("/hello");
+        let said = ("200 OK", "Hello world from Flask!\n".to_string());
+        assert_eq!(text(&hello), said, "{command}");
+    }
+}
+
+/// The chapter has the README's commands, word for word.
+#[test]
+fn the_chapter_sets_up_as_the_readme_does() {
+    let read = |file: &str| fs::read_to_string(book::root().join(file)).expect("it is there");
+    let readme = read("README.md");
+    let section = readme.split("## Python's applications").nth(1);
+    let commands = section.and_then(|section| section.split("```").nth(1));
+    let commands = commands.expect("the section has a block");
+    assert_eq!(commands.lines().count(), 4, "{commands}");
+    let page = read("book/part2/flask-pyramid-django.md");
+    assert!(page.contains(commands), "the page has no\n{commands}");
 }
 
 // Memory.

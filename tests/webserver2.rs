@@ -933,3 +933,46 @@ fn what_cannot_be_served_is_one_clear_line() {
         }
     }
 }
+
+/// The command that brings in what was left out names a package that has the
+/// program, and the feature.
+#[test]
+fn what_was_left_out_comes_in_with_the_command_that_is_named() {
+    let mut metadata = programs::cargo();
+    metadata.args([
+        "metadata",
+        "--no-deps",
+        "--offline",
+        "--format-version",
+        "1",
+    ]);
+    let metadata = metadata.output().unwrap().stdout;
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+
+    let names = programs::course().programs.into_iter();
+    let names = names.filter(|program| program.arguments.is_some());
+    let names = names.map(|program| program.name);
+    let ours: Vec<String> = names.filter(|name| name.starts_with("webserver")).collect();
+    assert!(ours.len() >= 2, "{ours:?}");
+    for program in ours {
+        for (name, feature) in [("rocketapp:app", "rocket"), ("python:no:app", "python")] {
+            let mut command = programs::command(&format!("{program} {name}"));
+            let (_, _, errors) = run_to_end(&mut command);
+            let hint = errors.split_once("; ").unwrap_or_default().1;
+            let words: Vec<&str> = hint.split_whitespace().collect();
+            let ["cargo", "run", "-p", package, "--features", named, "--bin", bin, "--", this, "does", "that"] =
+                words[..]
+            else {
+                panic!("{program} {name}: {errors}");
+            };
+            assert_eq!((named, bin, this), (feature, program.as_str(), name));
+            let package = packages.iter().find(|found| found["name"] == package);
+            let package = package.unwrap_or_else(|| panic!("no such package: {hint}"));
+            assert!(package["features"][feature].is_array(), "{hint}");
+            let targets = package["targets"].as_array().unwrap();
+            let there = targets.iter().any(|target| target["name"] == bin);
+            assert!(there, "{package} has no {bin}: {hint}");
+        }
+    }
+}

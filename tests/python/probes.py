@@ -7,6 +7,7 @@ wsgi.errors, where the tests find it.
 import gc
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -424,3 +425,13 @@ def prints(environ, start_response):
     print("said by the application")
     start_response("200 OK", PLAIN)
     return [b"ok"]
+
+
+def child_status(environ, start_response):
+    """Runs a program that ends with 3, and asks only when it has ended."""
+    start_response("200 OK", PLAIN)
+    child = subprocess.Popen(["sh", "-c", "exit 3"])
+    ps = ["ps", "-o", "stat=", "-p", str(child.pid)]
+    while subprocess.run(ps, stdout=subprocess.PIPE).stdout.strip()[:1] not in (b"Z", b""):
+        time.sleep(0.01)
+    return [str(child.wait()).encode()]

@@ -269,11 +269,12 @@ impl fmt::Display for LoadError {
                 module,
                 feature,
             } => {
+                let program = program();
                 write!(
                     f,
-                    "the module `{module}` was not compiled in; cargo run --features {feature} \
-                     --bin {} -- {name} does that",
-                    program()
+                    "the module `{module}` was not compiled in; cargo run{} --features {feature} \
+                     --bin {program} -- {name} does that",
+                    package(&program)
                 )
             }
             // ANCHOR_END: display_features
@@ -319,13 +320,12 @@ fn program() -> String {
 // ANCHOR_END: program
 
 // ANCHOR: package
-/// ` -p part2` for `webserver2`: the folder of a Python module may belong to
-/// another package of the workspace.
+/// ` -p part2` for `webserver2`, ` -p part3h` for `webserver3h`: the folder of a
+/// Python module may belong to another package of the workspace.
 fn package(program: &str) -> String {
-    let number = program.trim_start_matches(|c: char| !c.is_ascii_digit());
-    match number.chars().next() {
-        Some(part) => format!(" -p part{part}"),
-        None => String::new(),
+    match program.trim_start_matches(|c: char| !c.is_ascii_digit()) {
+        "" => String::new(), // a program that has left the course
+        part => format!(" -p part{part}"),
     }
 }
 // ANCHOR_END: package
