@@ -1387,6 +1387,40 @@ fn children_of_a_warm_parent_are_warm() {
     }
 }
 
+/// What is read is copied: Python counts. And nobody inherits a database.
+#[test]
+fn what_is_read_is_copied_and_no_database_is_inherited() {
+    let check = "memory and descriptors that children share";
+    if !can_check(check) {
+        return;
+    }
+    if !std::path::Path::new("/proc/self/smaps_rollup").exists() {
+        return left_out(check, "/proc");
+    }
+    let site = Site::new();
+    let server = site.serve(FORKING, &["readapp:app"]);
+    let said = Browser::new(&server).get("/").text();
+    let numbers = said.split_whitespace();
+    let numbers: Vec<u64> = numbers.filter_map(|word| word.parse().ok()).collect();
+    let [before, after] = numbers[..] else {
+        panic!("{said}")
+    };
+    assert!(before < 4_000 && after > before + 20_000, "{said}");
+
+    for arguments in [
+        &["djangoapp:app"][..],
+        &["djangoapp:app", "--warm", "/visits"],
+    ] {
+        let server = site.serve(FORKING, arguments);
+        let descriptors = fs::read_dir(format!("/proc/{}/fd", server.pid()));
+        for descriptor in descriptors.expect("it runs").flatten() {
+            let file = fs::read_link(descriptor.path()).unwrap_or_default();
+            let file = file.display().to_string();
+            assert!(!file.contains("sqlite"), "{arguments:?}: {file}");
+        }
+    }
+}
+
 /// Nobody is lost, and nothing is left of the children.
 #[test]
 fn a_hundred_and_twenty_eight_clients_at_once() {

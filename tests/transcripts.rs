@@ -63,6 +63,7 @@ const VARIES: [(&str, &str); 23] = [
         "$1:EPHEMERAL",
     ),
     (r"htons\([3-6]\d{4}\)", "htons(EPHEMERAL)"),
+    (r"\b\d+ kB\b", "SIZE kB"),
     (r"\bafter \d+ (ms|milliseconds)", "after TIME"),
     (r"\b\d+m\d+\.\d+s\b", "TIME"),
     (r"\bpid \d+|\[pid +\d+\]|pid=\d+", "PID"),

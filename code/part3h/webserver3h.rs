@@ -52,11 +52,13 @@ fn run() -> gateway::Result<()> {
         address = next();
     }
     let address = address.unwrap_or_else(|| ADDRESS.to_string());
+    // ANCHOR: warm
     let application = apps::load(&name)?;
     if let Some(path) = warm {
         let status = apps::warm(&application, &path)?;
         eprintln!("warmed up with GET {path}: {status}");
     }
+    // ANCHOR_END: warm
     serve_forever(&address, &application)?;
     Ok(())
 }
@@ -90,6 +92,7 @@ fn serve_forever(address: &str, application: &dyn Application) -> io::Result<()>
             Err(Errno::EINTR) => continue,
             Err(errno) => return Err(failed("accept", errno)),
         };
+        // ANCHOR: fork
         let still = apps::before_fork();
         // SAFETY: this thread is the program's only one, but for those that an
         // interpreter inside has started: and that one is held still by this thread.
@@ -113,6 +116,7 @@ fn serve_forever(address: &str, application: &dyn Application) -> io::Result<()>
             }
             Err(errno) => return Err(failed("fork", errno)),
         }
+        // ANCHOR_END: fork
     }
 }
 

@@ -41,10 +41,14 @@ static BUILT: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
     let target = target();
     say("builds the servers with Python inside");
     // One by one, as the chapters' own commands do, which then find them built.
-    for (package, program) in [("part2", "webserver2"), ("part3h", "webserver3h")] {
+    for (package, kind, program) in [
+        ("part2", "--bin", "webserver2"),
+        ("part3h", "--bin", "webserver3h"),
+        ("apps", "--example", "bare_fork"),
+    ] {
         let mut cargo = cargo();
         cargo.args(["build", "--quiet", "--locked", "--color=never"]);
-        cargo.args(["-p", package, "--features", "python", "--bin", program]);
+        cargo.args(["-p", package, "--features", "python", kind, program]);
         cargo.arg("--target-dir").arg(&target);
         cargo.env("PYO3_PYTHON", environment().join("bin/python"));
         cargo.env_remove("VIRTUAL_ENV");
