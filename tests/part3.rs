@@ -687,7 +687,7 @@ static VISITS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(
 
 fn curious(environ: Environ, mut start: gateway::StartResponse) -> gateway::Result<gateway::Body> {
     use nix::sys::wait::{waitid, Id};
-    let visits = VISITS.fetch_add(1, Ordering::Relaxed) + 1;
+    let visits = VISITS.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
     let mut child = std::process::Command::new("true").spawn()?;
     // It has ended, and is left as it is, unless a handler has been quicker.
     let id = Id::Pid(nix::unistd::Pid::from_raw(child.id() as i32));

@@ -39,7 +39,7 @@ use tests::{has_tool, left_out};
 include!(concat!(env!("OUT_DIR"), "/replays.rs"));
 
 /// What may differ, and what stands for it; an empty line is dropped.
-const VARIES: [(&str, &str); 23] = [
+const VARIES: [(&str, &str); 24] = [
     // cargo's own progress, and curl's remarks, which change with its version
     (
         r"(?m)^ *(Blocking|Compiling|Finished|Running|Downloading|Downloaded|Updating|Locking) .*\n",
