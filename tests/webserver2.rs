@@ -317,9 +317,17 @@ impl Request {
     /// Checks the answer of an application of that kind.
     fn check(&self, kind: Kind, answer: &Answer) {
         let place = format!("{} {} {:?}", self.method, self.target, self.chunk);
-        assert_eq!(answer.field("server"), Some("webserver2"), "{place}");
+        let server = answer.field("server").unwrap_or_default();
+        let own = kind == Kind::Routes && server == "Rocket"; // it names itself
+        assert!(server == "webserver2" || own, "{place}: {server}");
         let status = match kind {
             Kind::Routes if self.target == "*" => &answer.status, // as each likes
+            // To some, a route of another method is no route.
+            Kind::Routes if self.routed().0.starts_with("405") => {
+                let refused = ["405 Method Not Allowed", "404 Not Found"];
+                assert!(refused.contains(&answer.status.as_str()), "{place}");
+                &answer.status
+            }
             Kind::Routes => self.routed().0,
             Kind::Greeting | Kind::Echo => "200 OK",
         };
