@@ -349,7 +349,7 @@ def other_thread_runs(environ, start_response):
     thread.start()
     if environ["QUERY_STRING"] == "write":
         write = start_response("200 OK", PLAIN)
-        for _ in range(100):
+        for _ in range(1000):  # more than the system keeps for a client
             write(b"x" * 100_000)
         body = b""
     else:
