@@ -344,6 +344,8 @@ def other_thread_runs(environ, start_response):
         nonlocal ticks
         while not over.wait(0.001):
             ticks += 1
+            if ticks == 50:
+                note("50 ticks")
 
     thread = threading.Thread(target=tick)
     thread.start()
@@ -358,7 +360,6 @@ def other_thread_runs(environ, start_response):
         body = b"read"
     over.set()
     thread.join()
-    note(f"ticks {ticks}")
     return [body]
 
 
