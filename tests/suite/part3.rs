@@ -1,0 +1,62 @@
+//! What Part 3 says of its servers, one test for each claim. How a failure is made
+//! certain stands in `tests::experiments`.
+
+mod any_application;
+mod children;
+mod client3;
+mod descriptors;
+mod every_server;
+mod handlers;
+mod lost_signals;
+mod one_at_a_time;
+mod zombies;
+
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use std::sync::{Mutex, MutexGuard};
+use tests::make_room_for_descriptors;
+use tests::programs::course;
+
+const ANSWER: &str = "HTTP/1.1 200 OK\n\nHello, World!\n";
+
+/// Every server that forks for each client and reaps what it has forked.
+const REAPERS: [&str; 5] = [
+    "webserver3g",
+    "webserver3g_signal_hook",
+    "no_zombies",
+    "double_fork",
+    ANY_APPLICATION,
+];
+
+/// With an application whose answer ends as that of the series does.
+const ANY_APPLICATION: &str = "webserver3h validator:axumapp:app";
+
+/// Held by the tests that start processes by the hundred, or count those of this
+/// user: they would count each other's.
+static CROWD: Mutex<()> = Mutex::new(());
+
+fn one_crowd_at_a_time() -> MutexGuard<'static, ()> {
+    make_room_for_descriptors();
+    // A test that failed has poisoned it, and dropped its processes.
+    CROWD
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// The servers of this part, as the table has them.
+fn servers() -> Vec<String> {
+    let programs = course().programs.into_iter();
+    let ours = programs.filter(|program| program.file.starts_with("code/part3") && program.serves);
+    ours.map(|program| program.name).collect()
+}
+
+/// A process that ends with the test, and all that it has started.
+struct Group(std::process::Child);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let group = Pid::from_raw(self.0.id() as i32);
+        let _ = nix::sys::signal::killpg(group, Signal::SIGKILL);
+        let _ = self.0.wait();
+    }
+}
