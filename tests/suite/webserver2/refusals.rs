@@ -44,7 +44,8 @@ fn malformed_requests_are_refused() {
         "GET / HTTP/1.1\r",
         "GET hello HTTP/1.1",
         "GET * HTTP/1.1",
-        "GET https://x/ HTTP/1.1",
+        "GET ftp://x/ HTTP/1.1",
+        "GET https://x:bad/ HTTP/1.1",
         "\u{16}\u{3}\u{1}\0\u{a5}\u{1}\0\0", // TLS
     ] {
         // An empty line before the first is passed over.
@@ -79,6 +80,8 @@ fn malformed_requests_are_refused() {
         "X: \u{1b}[2J",
         "Host: x",
         "Host: y",
+        "Content-Type: text/plain\r\nContent-Type: text/html",
+        "Range: bytes=0-1\r\nRange: bytes=0-1",
         "X(: y",
         "GET / HTTP/1.1",
         // Where the body ends.
@@ -116,6 +119,12 @@ fn malformed_requests_are_refused() {
         BAD,
     ));
     malformed.push(("GET / HTTP/1.1\r\n\r\n".to_string(), BAD)); // no Host
+    for host in [
+        "x:bad", "x:-5", "x:65536", "::1", "[::1", "[[::1]", "[::1]x", "%zz", "a,b", "a@b", ":80",
+    ] {
+        malformed.push((format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"), BAD));
+        malformed.push((line(&format!("GET http://{host}/ HTTP/1.1")), BAD));
+    }
     for large in ["16777217", "18446744073709551616", &"9".repeat(1000)] {
         malformed.push((post(&format!("Content-Length: {large}")), TOO_LARGE));
     }
