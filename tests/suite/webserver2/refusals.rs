@@ -253,3 +253,29 @@ fn an_upload_without_end_is_cut_off() {
     assert_eq!(whole(other.read_to_end()).text(), HELLO);
     serves(&mut server);
 }
+
+/// As much as it would be told, and no text: the method is known, whatever is
+/// wrong behind it.
+#[test]
+fn a_refusal_of_head_has_no_text() {
+    let server = Server::start("webserver2 validator:echoapp:app");
+    let long = "x".repeat(100_000);
+    for (rest, status) in [
+        (" / HTTP/1.1\r\nHost: a b\r\n\r\n", BAD),
+        (" / HTTP/1.1\r\n\r\n", BAD),
+        ("  / HTTP/1.1\r\nHost: x\r\n\r\n", BAD),
+        (" / HTTP/2.0\r\nHost: x\r\n\r\n", VERSION),
+        (&format!(" /{long}"), "414 URI Too Long"),
+        (
+            &format!(" / HTTP/1.1\r\nX: {long}"),
+            "431 Request Header Fields Too Large",
+        ),
+    ] {
+        let get = ask(&server, format!("GET{rest}"));
+        let head = ask(&server, format!("HEAD{rest}"));
+        assert_eq!((&*get.status, &*head.status), (status, status));
+        assert_eq!(head.text(), "", "{status}");
+        let length = get.body.len().to_string();
+        assert_eq!(head.field("Content-Length"), Some(&*length), "{status}");
+    }
+}
