@@ -93,7 +93,7 @@ pub struct Refused {
 }
 // ANCHOR_END: refused
 
-// ANCHOR: refused_of
+// ANCHOR: refused_new
 impl Refused {
     /// A refusal of a request whose method nobody has looked at yet.
     pub const fn new(status: &'static str, why: &'static str) -> Refused {
@@ -111,7 +111,11 @@ impl Refused {
         let head_only = words.next() == Some(b"HEAD");
         Refused { head_only, ..self }
     }
+}
+// ANCHOR_END: refused_new
 
+// ANCHOR: refused_of
+impl Refused {
     /// The refusal in an error, or in what caused it.
     pub fn of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Refused> {
         let mut cause = Some(error);
