@@ -1,5 +1,6 @@
 //! What an application learns of a request.
 
+use crate::log::Stderr;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
@@ -21,7 +22,7 @@ struct Operator;
 impl Write for Operator {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = printable(&String::from_utf8_lossy(bytes), "\n\t");
-        let _ = io::stderr().write_all(text.as_bytes());
+        Stderr.write_all(text.as_bytes())?;
         Ok(bytes.len())
     }
 

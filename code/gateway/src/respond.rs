@@ -4,7 +4,7 @@
 use crate::http::{is_token, is_value, Refused};
 use crate::{application_must, Application, Body, Environ, Error, Header, Result};
 use crate::{StartResponse, Write};
-use std::io::{self, Write as _};
+use std::io;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -62,10 +62,11 @@ where
 /// Answers a request that could not be read, or that nobody should have to
 /// answer: with the status of the [`Refused`] in `error`, or with 500; without a
 /// text, if that says that the request was `HEAD`.
-pub fn refuse(error: &(dyn std::error::Error + 'static), output: impl io::Write) -> Outcome {
+pub fn refuse(error: impl Into<Error>, output: impl io::Write) -> Outcome {
+    let error = error.into();
     let mut response = Response::new(output);
-    response.apologize(error);
-    response.outcome(None)
+    response.apologize(&*error);
+    response.outcome(Some(error))
 }
 // ANCHOR_END: refuse
 
@@ -426,11 +427,10 @@ fn is_left_out(name: &str) -> bool {
     let bit = 1 << place;
     if TOLD.fetch_or(bit, Ordering::Relaxed) & bit == 0 {
         let name = HOP_BY_HOP[place];
-        let told = format!(
+        crate::log::complain(format!(
             "the application's field {name} is left out of its answers: \
-             it is about the connection, which is the server's\n"
-        );
-        let _ = io::stderr().write_all(told.as_bytes()); // nobody may be reading
+             it is about the connection, which is the server's"
+        ));
     }
     true
 }

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{complaint, run, run_as, split};
-use gateway::http::{Framing, RequestBody};
+use gateway::http::{Framing, Limits, RequestBody};
 use gateway::{headers, once, validator, Application, Body, Environ, Error, Header, Result};
 use gateway::{Side, StartResponse, Violation, Write};
 use std::io::{self, BufRead, Cursor, Read};
@@ -299,7 +299,7 @@ fn a_body_does_not_call_write() {
 #[test]
 fn the_environ_is_well_formed() {
     type Wrong = fn(&mut Environ);
-    let wrong: [(Wrong, &str); 24] = [
+    let wrong: [(Wrong, &str); 25] = [
         (
             |e| drop(e.remove("REQUEST_METHOD")),
             "REQUEST_METHOD is a method",
@@ -319,6 +319,10 @@ fn the_environ_is_well_formed() {
         (
             |e| e.set("SERVER_NAME", ""),
             "SERVER_NAME is there and not empty",
+        ),
+        (
+            |e| e.set("SERVER_NAME", "::1"),
+            "an address of IPv6 in SERVER_NAME is in brackets",
         ),
         (|e| drop(e.remove("SERVER_PORT")), "SERVER_PORT is a number"),
         (|e| e.set("SERVER_PORT", ""), "SERVER_PORT is a number"),
@@ -384,8 +388,9 @@ fn the_environ_is_well_formed() {
         change(&mut environ);
         blames(serve(&validator(hello), environ), Side::Server, rule);
     }
-    let right: [Wrong; 6] = [
+    let right: [Wrong; 7] = [
         |e| e.set("REQUEST_METHOD", "M-SEARCH"),
+        |e| e.set("SERVER_NAME", "[::1]"),
         |e| e.set("SCRIPT_NAME", "/app"),
         |e| e.set("PATH_INFO", ""),
         |e| {
@@ -451,7 +456,11 @@ fn the_input_ends_where_its_length_says() {
 fn a_broken_request_is_nobodys_violation() {
     let mut environ = Environ::testing_defaults();
     environ.set("CONTENT_LENGTH", "5");
-    environ.input = Box::new(RequestBody::new(&b"123"[..], Framing::Length(5)));
+    environ.input = Box::new(RequestBody::new(
+        &b"123"[..],
+        Framing::Length(5),
+        &Limits::DEFAULT,
+    ));
     let error = serve(&validator(reads(100)), environ).unwrap_err();
     assert_eq!(error.to_string(), "400 Bad Request: the body breaks off");
 }
