@@ -596,7 +596,8 @@ fn content_length(value: &[u8], limits: &Limits) -> Result<u64, Refused> {
 // ANCHOR: to_environ
 impl Head {
     /// The environ of this request. What the head does not say is left to the
-    /// server: `SERVER_NAME`, `SERVER_PORT`, `REMOTE_ADDR`, the flags.
+    /// server: `SERVER_NAME` (an address of IPv6 in brackets: RFC 3875, section
+    /// 4.1.14), `SERVER_PORT`, `REMOTE_ADDR`, the scheme, the flags.
     pub fn environ(&self, input: Input) -> Environ {
         let mut environ = Environ::new(input);
         for (name, value) in &self.fields {

@@ -237,6 +237,15 @@ fn start_response_is_checked() {
         ("status_bytes", wrong_type("a status", "a str", "bytes")),
         ("status_none", wrong_type("a status", "a str", "NoneType")),
         ("status_short", "it was taken".into()),
+        ("status_odd", "it was taken".into()),
+        (
+            "status_interim",
+            broken("a status is three digits from 200 on, a space, a reason"),
+        ),
+        (
+            "status_wide",
+            broken("a status is of the characters of latin-1"),
+        ),
         ("status_line", broken("a status has no control characters")),
         (
             "headers_tuple",
@@ -302,7 +311,12 @@ fn start_response_is_checked() {
     ] {
         let answer = visitor.get(&format!("/?{how}"));
         assert!(answer.text().starts_with(&said), "{how}: {}", answer.text());
-        assert_eq!(answer.status, "200 OK", "{how}");
+        let status = match how {
+            "status_short" => "200 ",
+            "status_odd" => "700 Odd",
+            _ => "200 OK",
+        };
+        assert_eq!(answer.status, status, "{how}");
         assert_eq!(answer.field("X-C"), None, "{how}");
     }
     let bytes = server.connect().send(get("/?latin_1")).read_to_end().0;
