@@ -1,81 +1,85 @@
 //! webserver3h: webserver3g that runs any application.
 //!
-//!     cargo run --bin webserver3h -- module:callable [--warm PATH] [ADDRESS]
+//!     cargo run --bin webserver3h -- module:callable [ADDRESS] [--warm PATH]
 //!
 //! Many clients and any application: a child for each request, and in the child
 //! what webserver2 does. Send 128 clients at once, and a slow one; nobody waits for
 //! another, and no zombie stays. With --warm the application is asked for PATH once
 //! before the first fork. Ctrl-C ends it.
 
-use gateway::http::{read_head, Framing, Head, Refused, RequestBody};
-use gateway::{refuse, respond, Application, Environ, Outcome};
+use clap::Parser;
+use gateway::connection::{print_request, print_response, Connection};
+use gateway::http::{Limits, Refused};
+use gateway::log::{complain, print};
+use gateway::{options, refuse, respond, Application};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{sigaction, signal, SaFlags, SigAction, SigHandler, SigSet, Signal};
 use nix::sys::socket::{self, listen, Backlog};
 use nix::sys::wait::{waitpid, WaitPidFlag, WaitStatus};
 use nix::unistd::{fork, getpid, getppid, ForkResult};
-use std::env;
-use std::io::{self, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-const ADDRESS: &str = "127.0.0.1:8888";
 const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait: the most there can be
 const SOFTWARE: &str = "webserver3h"; // what the answers name as their server
-const REQUEST_SIZE: usize = 1024; // bytes read at a time: most heads are one read
-const LINGER: Duration = Duration::from_secs(2); // for all that nobody wants
-const USAGE: &str = "usage: webserver3h module:callable [--warm PATH] [ADDRESS]; \
-                     try webserver3h wsgiapp:app";
+
+/// webserver3g that runs any application
+#[derive(Parser)]
+#[command(name = SOFTWARE, version)]
+struct Options {
+    /// The application, module:callable: wsgiapp:app is one
+    application: String,
+    /// Where to listen
+    #[arg(default_value = "127.0.0.1:8888")]
+    address: String,
+    /// Asks the application for PATH once before the first fork
+    #[arg(long, value_name = "PATH")]
+    warm: Option<String>,
+    #[command(flatten)]
+    limits: Limits,
+}
 
 fn main() -> ExitCode {
-    match run() {
+    match run(options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            complain(error);
             ExitCode::FAILURE
         }
     }
 }
 
-fn run() -> gateway::Result<()> {
-    let mut arguments = env::args_os().skip(1);
-    let mut next = || Some(arguments.next()?.to_string_lossy().into_owned());
-    let name = next().ok_or(USAGE)?;
-    let mut address = next();
-    let mut warm = None;
-    if address.as_deref() == Some("--warm") {
-        warm = Some(next().ok_or(USAGE)?);
-        address = next();
-    }
-    let address = address.unwrap_or_else(|| ADDRESS.to_string());
+fn run(options: Options) -> gateway::Result<()> {
     // ANCHOR: warm
-    let application = apps::load(&name)?;
-    if let Some(path) = warm {
-        let status = apps::warm(&application, &path)?;
-        eprintln!("warmed up with GET {path}: {status}");
+    let application = apps::load(&options.application)?;
+    if let Some(path) = &options.warm {
+        let status = apps::warm(&application, path)?;
+        complain(format!("warmed up with GET {path}: {status}"));
     }
     // ANCHOR_END: warm
-    serve_forever(&address, &application)?;
+    serve_forever(&options, &application)?;
     Ok(())
 }
 
-fn serve_forever(address: &str, application: &dyn Application) -> io::Result<()> {
+fn serve_forever(options: &Options, application: &dyn Application) -> io::Result<()> {
+    let address = options.address.as_str();
     let listener = TcpListener::bind(address).map_err(|error| {
+        let why = match address.starts_with(':') {
+            true => "no host before the port".to_string(),
+            false => error.to_string(),
+        };
         let hint = "another address can be the last argument";
-        io::Error::new(error.kind(), format!("bind {address}: {error}; {hint}"))
+        io::Error::new(error.kind(), format!("bind {address}: {why}; {hint}"))
     })?;
     // The library has asked for a queue of 128. The call that comes last counts.
     let backlog = Backlog::new(BACKLOG).and_then(|backlog| listen(&listener, backlog));
     backlog.map_err(|errno| failed("listen", errno))?;
 
     let address = listener.local_addr()?;
-    let mut terminal = io::stdout();
-    writeln!(terminal, "Serving HTTP on http://{address}/ ...")?;
-    terminal.flush()?;
+    print(format!("Serving HTTP on http://{address}/ ...\n").as_bytes());
 
     let handler = SigHandler::Handler(reap);
     let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
@@ -104,8 +108,9 @@ fn serve_forever(address: &str, application: &dyn Application) -> io::Result<()>
                 // Its children, if the application has any, are not ours to reap.
                 // SAFETY: no function is installed. There is such a signal, so it succeeds.
                 let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) };
-                if let Err(error) = handle_request(connection, address, application) {
-                    eprintln!("request: {error}");
+                let handled = handle_request(connection, address, &options.limits, application);
+                if let Err(error) = handled {
+                    complain(format!("request: {error}"));
                 }
                 // SAFETY: it ends this process and touches no memory.
                 unsafe { libc::_exit(0) }
@@ -142,141 +147,34 @@ fn accept(listener: &TcpListener) -> Result<TcpStream, Errno> {
 fn handle_request(
     connection: TcpStream,
     server: SocketAddr,
+    limits: &Limits,
     application: &dyn Application,
 ) -> gateway::Result<()> {
-    let peer = connection.peer_addr()?;
-    let connection = Connection(Arc::new(connection));
-    let mut reader = BufReader::with_capacity(REQUEST_SIZE, connection.clone());
-    let head = match parse_request(&mut reader) {
-        Ok(Some(head)) => head,
-        Ok(None) => return Ok(()),
+    let connection = Connection::new(connection)?;
+    let log = |head: &[u8]| {
+        let pids = format!("child pid {}, parent pid {}\n", getpid(), getppid());
+        print(pids.as_bytes());
+        print_request(head);
+    };
+    let (outcome, error) = match connection.read_request(limits, log) {
+        Ok(Some(request)) => {
+            let mut environ = request.environ(connection.peer(), server, SOFTWARE);
+            environ.multiprocess = true;
+            environ.run_once = true; // in this process, which ends after it
+            let mut outcome = respond(application, environ, connection.clone());
+            let error = outcome.error.take();
+            (outcome, error)
+        }
+        Ok(None) => return Ok(()), // the client has left without a word
         Err(error) if Refused::of(&error).is_some() => {
-            print_response(&refuse(&error, connection.clone()))?;
-            let _ = linger(&connection.0); // the client may have left
-            return Err(error.into());
+            let outcome = refuse(&error, connection.clone());
+            (outcome, Some(error.into()))
         }
         Err(error) => return Err(error.into()),
     };
-    if head.expects_continue() {
-        connection
-            .clone()
-            .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
-    }
-
-    // Whether the request is all that there is to read.
-    let alone = head.framing == Framing::Length(0) && reader.buffer().is_empty();
-    let body = RequestBody::new(reader, head.framing);
-    let environ = get_environ(&head, body, peer, server);
-    let outcome = respond(application, environ, connection.clone());
-    if !alone {
-        let _ = linger(&connection.0); // the client may have left
-    }
-    drop(connection); // the client need not wait for our terminal
-    print_response(&outcome)?;
-    outcome.error.map_or(Ok(()), Err)
-}
-
-/// A connection that a reader and a writer hold at the same time. The last to
-/// let go of it closes it.
-#[derive(Clone)]
-struct Connection(Arc<TcpStream>);
-
-impl Read for Connection {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&*self.0).read(buffer)
-    }
-}
-
-impl Write for Connection {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        (&*self.0).write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        (&*self.0).flush()
-    }
-}
-
-/// The head of the request, or none if the client has left without a word.
-fn parse_request(reader: &mut BufReader<Connection>) -> io::Result<Option<Head>> {
-    let head = read_head(reader)?;
-    if head.is_empty() {
-        return Ok(None);
-    }
-    let mut terminal = io::stdout();
-    writeln!(terminal, "child pid {}, parent pid {}", getpid(), getppid())?;
-    print_request(&head)?;
-    Ok(Some(Head::parse(&head)?))
-}
-
-fn get_environ(
-    head: &Head,
-    body: RequestBody<BufReader<Connection>>,
-    peer: SocketAddr,
-    server: SocketAddr,
-) -> Environ {
-    let mut environ = head.environ(Box::new(body));
-    environ.set("SERVER_NAME", server.ip().to_string());
-    environ.set("SERVER_PORT", server.port().to_string());
-    environ.set("SERVER_SOFTWARE", SOFTWARE);
-    environ.set("REMOTE_ADDR", peer.ip().to_string());
-    environ.set("REMOTE_PORT", peer.port().to_string());
-    environ.multiprocess = true;
-    environ.run_once = true; // in this process, which ends after it
-    environ
-}
-
-fn print_request(head: &[u8]) -> io::Result<()> {
-    let mut terminal = io::stdout();
-    terminal.write_all(&marked(b'<', head))?;
-    terminal.flush()
-}
-
-fn print_response(outcome: &Outcome) -> io::Result<()> {
-    let mut text = marked(b'>', &outcome.head);
-    writeln!(text, "}} [{} bytes data]", outcome.body)?;
-    let mut terminal = io::stdout();
-    terminal.write_all(&text)?;
-    terminal.flush()
-}
-
-/// The lines of a head, each behind a mark, as `curl -v` prints them.
-fn marked(mark: u8, head: &[u8]) -> Vec<u8> {
-    let mut text = Vec::with_capacity(2 * head.len());
-    for line in head.split_inclusive(|byte| *byte == b'\n') {
-        let line = line.trim_ascii_end();
-        text.push(mark);
-        text.extend(line.first().map(|_| b' '));
-        // A client could send what a terminal takes for a command.
-        let shown = |byte: &u8| {
-            if matches!(byte, b' '..=b'~') {
-                *byte
-            } else {
-                b'?'
-            }
-        };
-        text.extend(line.iter().map(shown));
-        text.push(b'\n');
-    }
-    text
-}
-
-/// Closing while the client still sends would be a reset, and could cost it the
-/// answer: so the end is announced, and the rest is read and thrown away.
-fn linger(mut connection: &TcpStream) -> io::Result<()> {
-    connection.shutdown(Shutdown::Write)?;
-    let end = Instant::now() + LINGER;
-    let mut unwanted = [0; 8192];
-    loop {
-        let patience = end.saturating_duration_since(Instant::now());
-        if patience.is_zero() {
-            return Ok(());
-        }
-        connection.set_read_timeout(Some(patience))?;
-        if connection.read(&mut unwanted)? == 0 {
-            return Ok(()); // it has closed too
-        }
-    }
+    connection.close(limits.linger); // the client need not wait for our terminal
+    print_response(&outcome);
+    error.map_or(Ok(()), Err)
 }
 
 fn failed(call: &str, errno: Errno) -> io::Error {

@@ -5,10 +5,11 @@
 //! [`RequestBody`] reads what follows and ends where the request ends.
 //!
 //! ```
-//! use gateway::http::{read_head, Head};
+//! use gateway::http::{read_head, Head, Limits};
 //!
 //! let mut connection = &b"GET /hello?x=1 HTTP/1.1\r\nHost: localhost\r\n\r\n"[..];
-//! let head = Head::parse(&read_head(&mut connection)?)?;
+//! let limits = Limits::DEFAULT;
+//! let head = Head::parse(&read_head(&mut connection, &limits)?, &limits)?;
 //! assert_eq!(head.method, "GET");
 //! assert_eq!(head.target, b"/hello?x=1");
 //! # Ok::<(), gateway::Error>(())
@@ -20,23 +21,58 @@ use std::fmt;
 use std::io::{self, BufRead, ErrorKind, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::time::Duration;
 
 // ANCHOR: limits
-/// The longest first line, in bytes; beyond it, 414.
-pub const FIRST_LINE_SIZE: usize = 8 * 1024;
+/// How much a server takes of one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::Args))]
+pub struct Limits {
+    /// The longest first line; beyond it, 414
+    #[cfg_attr(feature = "clap", arg(long, value_name = "SIZE", default_value = "8K", value_parser = size))]
+    pub max_line: u64,
+    /// The longest head; beyond it, 431
+    #[cfg_attr(feature = "clap", arg(long, value_name = "SIZE", default_value = "64K", value_parser = size))]
+    pub max_head: u64,
+    /// The most header fields; beyond them, 431
+    #[cfg_attr(
+        feature = "clap",
+        arg(long, value_name = "NUMBER", default_value_t = 100)
+    )]
+    pub max_fields: usize,
+    /// The longest body; beyond it, 413
+    #[cfg_attr(feature = "clap", arg(long, value_name = "SIZE", default_value = "1G", value_parser = size))]
+    pub max_body: u64,
+    /// The longest line between two chunks of a body; beyond it, 400
+    #[cfg_attr(feature = "clap", arg(long, value_name = "SIZE", default_value = "256", value_parser = size))]
+    pub max_chunk_line: u64,
+    /// How long input that nobody has read is thrown away before a connection is closed
+    #[cfg_attr(feature = "clap", arg(long, value_name = "TIME", default_value = "2s", value_parser = humantime::parse_duration))]
+    pub linger: Duration,
+}
 
-/// The longest head, in bytes; beyond it, 431.
-pub const HEAD_SIZE: usize = 64 * 1024;
-
-/// The most header fields; beyond it, 431.
-pub const FIELDS: usize = 100;
-
-/// The longest body, in bytes; beyond it, 413.
-pub const BODY_SIZE: u64 = 16 * 1024 * 1024;
-
-/// The longest line between two chunks, in bytes; beyond it, 400.
-const CHUNK_LINE_SIZE: u64 = 256;
+impl Limits {
+    /// What the options say where none is given.
+    pub const DEFAULT: Limits = Limits {
+        max_line: 8 << 10,
+        max_head: 64 << 10,
+        max_fields: 100,
+        max_body: 1 << 30,
+        max_chunk_line: 256,
+        linger: Duration::from_secs(2),
+    };
+}
 // ANCHOR_END: limits
+
+// ANCHOR: size
+/// Bytes from `64K` or `1G`: each letter is 1,024 times the one before.
+#[cfg(feature = "clap")]
+fn size(text: &str) -> Result<u64, String> {
+    let sizes = parse_size::Config::new().with_binary();
+    let size = sizes.parse_size(text);
+    size.map_err(|error| format!("{error}: write bytes, or a size such as 64K, 100M, 2G"))
+}
+// ANCHOR_END: size
 
 // ANCHOR: refused
 /// A request that is the client's mistake: the status to answer with (RFC 9110,
@@ -127,13 +163,17 @@ const VERSION_UNKNOWN: Refused = Refused {
 ///
 /// A [`Refused`] head that is too long or breaks off; any error of `connection`.
 // ANCHOR: read_head
-pub fn read_head(connection: &mut impl BufRead) -> io::Result<Vec<u8>> {
+pub fn read_head(connection: &mut impl BufRead, limits: &Limits) -> io::Result<Vec<u8>> {
     let mut head = Vec::with_capacity(1024); // more than most have
     let mut first = true;
     loop {
-        let limit = if first { FIRST_LINE_SIZE } else { HEAD_SIZE };
+        let limit = if first {
+            limits.max_line
+        } else {
+            limits.max_head
+        };
         let start = head.len();
-        let mut room = connection.by_ref().take((limit - start) as u64);
+        let mut room = connection.by_ref().take(limit.saturating_sub(start as u64));
         room.read_until(b'\n', &mut head)?;
 
         match &head[start..] {
@@ -141,8 +181,8 @@ pub fn read_head(connection: &mut impl BufRead) -> io::Result<Vec<u8>> {
             b"\n" | b"\r\n" if first => {}
             b"\n" | b"\r\n" => return Ok(head),
             [.., b'\n'] => first = false,
-            _ if head.len() == limit && first => return Err(TARGET_TOO_LONG.into()),
-            _ if head.len() == limit => return Err(HEAD_TOO_LARGE.into()),
+            _ if head.len() as u64 >= limit && first => return Err(TARGET_TOO_LONG.into()),
+            _ if head.len() as u64 >= limit => return Err(HEAD_TOO_LARGE.into()),
             [] if first => return Ok(Vec::new()),
             _ => return Err(bad_request("the head breaks off").into()),
         }
@@ -187,7 +227,7 @@ impl Head {
     ///
     /// Everything that RFC 9112 tells a server to refuse, and what this server
     /// does not do, each with its status.
-    pub fn parse(head: &[u8]) -> Result<Head, Refused> {
+    pub fn parse(head: &[u8], limits: &Limits) -> Result<Head, Refused> {
         let mut lines = head
             .split(|byte| *byte == b'\n')
             .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
@@ -199,12 +239,12 @@ impl Head {
         let mut fields = Vec::new();
         for line in lines.take_while(|line| !line.is_empty()) {
             fields.push(field(line)?);
-            if fields.len() > FIELDS {
+            if fields.len() > limits.max_fields {
                 return Err(HEAD_TOO_LARGE);
             }
         }
         check_host(version, &fields)?;
-        let framing = framing(version, &fields)?;
+        let framing = framing(version, &fields, limits)?;
         Ok(Head {
             method,
             target,
@@ -349,12 +389,16 @@ fn is_host(host: &[u8]) -> bool {
 // ANCHOR: framing
 /// Section 6.3, for a request. Two answers to the question where it ends are
 /// how requests are smuggled, so there may be one.
-fn framing(version: &str, fields: &[(String, Vec<u8>)]) -> Result<Framing, Refused> {
+fn framing(
+    version: &str,
+    fields: &[(String, Vec<u8>)],
+    limits: &Limits,
+) -> Result<Framing, Refused> {
     let codings = values(fields, "Transfer-Encoding");
     let lengths = values(fields, "Content-Length");
     match (&codings[..], &lengths[..]) {
         ([], []) => Ok(Framing::Length(0)),
-        ([], [length]) => Ok(Framing::Length(content_length(length)?)),
+        ([], [length]) => Ok(Framing::Length(content_length(length, limits)?)),
         ([], _) => Err(bad_request("there are two lengths")),
         (_, [_, ..]) => Err(bad_request("there is a length and a transfer coding")),
         (_, []) if version == "HTTP/1.0" => Err(bad_request("HTTP/1.0 has no transfer codings")),
@@ -378,13 +422,13 @@ fn coding(list: &[u8]) -> Result<Framing, Refused> {
 
 // ANCHOR: content_length
 /// Digits and nothing else: not `+5`, not `0x5`, not `5, 5`.
-fn content_length(value: &[u8]) -> Result<u64, Refused> {
+fn content_length(value: &[u8], limits: &Limits) -> Result<u64, Refused> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return Err(bad_request("the length is no number"));
     }
     let length = String::from_utf8_lossy(value).parse();
     match length {
-        Ok(length) if length <= BODY_SIZE => Ok(length),
+        Ok(length) if length <= limits.max_body => Ok(length),
         _ => Err(TOO_LARGE), // also when it does not fit into 64 bits
     }
 }
@@ -468,6 +512,7 @@ pub struct RequestBody<R> {
     remaining: u64,
     /// Bytes of all chunks so far.
     total: u64,
+    limits: Limits,
     /// Why it cannot be read any more, if it cannot.
     failed: Option<Refused>,
     ended: Arc<AtomicBool>,
@@ -477,7 +522,7 @@ pub struct RequestBody<R> {
 // ANCHOR: new_body
 impl<R: BufRead> RequestBody<R> {
     /// The body that begins where `connection` stands.
-    pub fn new(connection: R, framing: Framing) -> RequestBody<R> {
+    pub fn new(connection: R, framing: Framing, limits: &Limits) -> RequestBody<R> {
         let (chunked, remaining) = match framing {
             Framing::Length(length) => (false, length),
             Framing::Chunked => (true, 0),
@@ -487,6 +532,7 @@ impl<R: BufRead> RequestBody<R> {
             chunked,
             remaining,
             total: 0,
+            limits: *limits,
             failed: None,
             ended: Arc::new(AtomicBool::new(framing == Framing::Length(0))),
         }
@@ -560,9 +606,9 @@ impl<R: BufRead> RequestBody<R> {
         if self.total > 0 {
             self.line(2)?; // the end of the chunk before
         }
-        self.remaining = chunk_size(&self.line(CHUNK_LINE_SIZE)?)?;
+        self.remaining = chunk_size(&self.line(self.limits.max_chunk_line)?)?;
         self.total = self.total.saturating_add(self.remaining);
-        if self.total > BODY_SIZE {
+        if self.total > self.limits.max_body {
             return Err(TOO_LARGE.into());
         }
         if self.remaining == 0 {
@@ -576,7 +622,7 @@ impl<R: BufRead> RequestBody<R> {
     // ANCHOR: trailers
     /// Section 7.1.2: fields behind the last chunk, which may be dropped.
     fn trailers(&mut self) -> io::Result<()> {
-        let mut room = HEAD_SIZE as u64;
+        let mut room = self.limits.max_head;
         loop {
             let line = self.line(room)?;
             if line.is_empty() {
