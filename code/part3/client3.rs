@@ -76,12 +76,12 @@ fn run(arguments: &Arguments) -> io::Result<Tally> {
     let (reports, report) = io::pipe()?;
     let mut clients = Vec::new();
     for number in 1..=arguments.max_clients {
-        // SAFETY: there is one thread, so the child may do whatever its parent might.
+        // SAFETY: there is one thread, so no lock is held by one that the child lacks.
         match unsafe { fork() } {
             Ok(ForkResult::Child) => {
                 drop(reports);
                 client(arguments, address, report);
-                // SAFETY: it ends this process and touches no memory.
+                // SAFETY: _exit only ends the process: no destructor and no atexit hook runs.
                 unsafe { libc::_exit(0) }
             }
             Ok(ForkResult::Parent { child }) => clients.push(child),
@@ -93,7 +93,7 @@ fn run(arguments: &Arguments) -> io::Result<Tally> {
             }
         }
     }
-    drop(report); // or there would never be an end to the reports
+    drop(report); // read returns 0 only when every writing end is closed
     let tally = collect(arguments, reports);
     end(&clients);
     tally
@@ -119,7 +119,7 @@ fn resolve(address: &str) -> io::Result<SocketAddr> {
 fn client(arguments: &Arguments, address: SocketAddr, mut report: PipeWriter) {
     let patience = Duration::from_secs(arguments.patience);
     let mut say = |line: &str| {
-        // In one write, so that no other client's line comes between.
+        // One write of at most PIPE_BUF bytes is atomic: no other line comes between.
         let _ = report.write_all(format!("{line}\n").as_bytes());
     };
     let mut connections = Vec::new();
@@ -157,7 +157,7 @@ fn hear(connection: &mut TcpStream, deadline: Instant) -> io::Result<Vec<u8>> {
     let mut chunk = [0; 4096];
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        // Zero would mean for ever.
+        // A timeout of zero is an error, and none would mean for ever.
         connection.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
         match connection.read(&mut chunk) {
             Ok(0) => return Ok(answer),
@@ -236,7 +236,7 @@ struct Tally {
     refused: u64,
     reset: u64,
     timed_out: u64,
-    closed: u64, // without an answer
+    closed: u64, // before any byte of an answer
 }
 
 impl Tally {

@@ -24,7 +24,7 @@ const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait: the most the
 const REQUEST_SIZE: usize = 1024; // bytes: all that is ever read of a request
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\n\nHello, World!\n";
 
-/// Errors that accept hands on from the new connection, and not its own: see accept(2).
+/// Errors of the new connection, which accept hands on: see accept(2).
 const LOST: &[Errno] = &[
     Errno::ECONNABORTED, // the client left while it was still waiting
     Errno::EPERM,        // a firewall has forbidden it
@@ -64,7 +64,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
         };
         io::Error::new(error.kind(), format!("bind {address}: {why}; {USAGE}"))
     })?;
-    // The library has asked for a queue of 128. The call that comes last counts.
+    // std has called listen with 128; a second listen replaces the backlog.
     let backlog = Backlog::new(BACKLOG).and_then(|backlog| listen(&listener, backlog));
     backlog.map_err(|errno| failed("listen", errno))?;
 
@@ -78,25 +78,25 @@ fn serve_forever(address: &str) -> io::Result<()> {
     // SAFETY: reap calls only what a signal handler may call, and restores errno.
     let installed = unsafe { sigaction(Signal::SIGCHLD, &action) };
     installed.map_err(|errno| failed("sigaction", errno))?;
-    // Whoever started us may have blocked it, and that is inherited.
+    // The mask is inherited: whoever started us may have blocked it.
     let unblocked = SigSet::from(Signal::SIGCHLD).thread_unblock();
     unblocked.map_err(|errno| failed("pthread_sigmask", errno))?;
 
     loop {
         let connection = match accept(&listener) {
             Ok(connection) => connection,
-            // The connection is lost, and the next may be better: no reason to stop.
+            // The error is that connection's, and the next may be better.
             Err(errno) if LOST.contains(&errno) => continue,
             Err(errno) => return Err(failed("accept", errno)),
         };
-        // SAFETY: there is one thread, so the child may do whatever its parent might.
+        // SAFETY: there is one thread, so no lock is held by one that the child lacks.
         match unsafe { fork() } {
             Ok(ForkResult::Child) => {
                 drop(listener); // the child's copy
                 if let Err(error) = handle_request(connection) {
                     let _ = writeln!(io::stderr(), "request: {error}");
                 }
-                // SAFETY: it ends this process and touches no memory.
+                // SAFETY: _exit only ends the process: no destructor and no atexit hook runs.
                 unsafe { libc::_exit(0) }
             }
             Ok(ForkResult::Parent { .. }) => drop(connection), // the parent's copy
@@ -106,14 +106,14 @@ fn serve_forever(address: &str) -> io::Result<()> {
 }
 
 extern "C" fn reap(_: libc::c_int) {
-    let errno = Errno::last_raw(); // of the code that the signal interrupted
+    let errno = Errno::last_raw(); // the interrupted code's; the handler may overwrite it
     let _ = wait();
     Errno::set_raw(errno);
 }
 
-/// The kernel's accept, once. The library's would call it again after a signal.
+/// The kernel's accept without a retry: that of std repeats the call on EINTR.
 fn accept(listener: &TcpListener) -> Result<TcpStream, Errno> {
-    // No program that this one may start is to have it.
+    // CLOEXEC: a program that is started from here does not inherit it.
     #[cfg(not(target_vendor = "apple"))]
     let connection = socket::accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC)?;
     #[cfg(target_vendor = "apple")] // which has no accept4

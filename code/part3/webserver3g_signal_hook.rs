@@ -29,7 +29,7 @@ const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait: the most the
 const REQUEST_SIZE: usize = 1024; // bytes: all that is ever read of a request
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\n\nHello, World!\n";
 
-/// Errors that accept hands on from the new connection, and not its own: see accept(2).
+/// Errors of the new connection, which accept hands on: see accept(2).
 const LOST: &[Errno] = &[
     Errno::ECONNABORTED, // the client left while it was still waiting
     Errno::EPERM,        // a firewall has forbidden it
@@ -69,7 +69,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
         };
         io::Error::new(error.kind(), format!("bind {address}: {why}; {USAGE}"))
     })?;
-    // The library has asked for a queue of 128. The call that comes last counts.
+    // std has called listen with 128; a second listen replaces the backlog.
     let backlog = Backlog::new(BACKLOG).and_then(|backlog| listen(&listener, backlog));
     backlog.map_err(|errno| failed("listen", errno))?;
 
@@ -81,10 +81,10 @@ fn serve_forever(address: &str) -> io::Result<()> {
     let (mut signals, writer) = UnixStream::pair()?;
     signals.set_nonblocking(true)?;
     pipe::register(SIGCHLD, writer)?;
-    // Whoever started us may have blocked it, and that is inherited.
+    // The mask is inherited: whoever started us may have blocked it.
     let unblocked = SigSet::from(Signal::SIGCHLD).thread_unblock();
     unblocked.map_err(|errno| failed("pthread_sigmask", errno))?;
-    // Neither may block: what poll has seen can be gone.
+    // Non-blocking: the connection that poll reported may be gone before accept.
     listener.set_nonblocking(true)?;
 
     loop {
@@ -93,20 +93,20 @@ fn serve_forever(address: &str) -> io::Result<()> {
         let (connection, peer) = match listener.accept() {
             Ok(accepted) => accepted,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-            // The connection is lost, and the next may be better: no reason to stop.
+            // The error is that connection's, and the next may be better.
             Err(error) if is_lost(&error) => continue,
             Err(error) => return Err(io::Error::new(error.kind(), format!("accept: {error}"))),
         };
-        // Some systems hand the flag down to it.
+        // On macOS and the BSDs it inherits O_NONBLOCK from the listener.
         connection.set_nonblocking(false)?;
-        // SAFETY: there is one thread, so the child may do whatever its parent might.
+        // SAFETY: there is one thread, so no lock is held by one that the child lacks.
         match unsafe { fork() } {
             Ok(ForkResult::Child) => {
                 drop(listener); // the child's copy
                 if let Err(error) = handle_request(connection) {
                     let _ = writeln!(io::stderr(), "{peer}: {error}");
                 }
-                // SAFETY: it ends this process and touches no memory.
+                // SAFETY: _exit only ends the process: no destructor and no atexit hook runs.
                 unsafe { libc::_exit(0) }
             }
             Ok(ForkResult::Parent { .. }) => drop(connection), // the parent's copy
@@ -124,7 +124,7 @@ fn wait_for_either(listener: &TcpListener, signals: &UnixStream) -> io::Result<(
     let sources = [listener.as_fd(), signals.as_fd()];
     let mut sources = sources.map(|source| PollFd::new(source, PollFlags::POLLIN));
     match poll(&mut sources, PollTimeout::NONE) {
-        // No flag makes the kernel restart poll. The byte is there by now.
+        // poll is not restarted, not even with SA_RESTART. The byte has been written.
         Ok(_) | Err(Errno::EINTR) => Ok(()),
         Err(errno) => Err(failed("poll", errno)),
     }
@@ -137,7 +137,7 @@ fn reap(signals: &mut UnixStream) {
     let mut terminal = io::stdout();
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            // Those who are left have not ended; or none is left.
+            // The children that are left still run, or none is left.
             Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return,
             Ok(WaitStatus::Exited(child, code)) => {
                 let _ = writeln!(terminal, "child pid {child} exited with {code}");

@@ -34,7 +34,7 @@ const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait: the most the
 const SOFTWARE: &str = "webserver3h"; // what the answers name as their server
 const SIGNALS: [Signal; 3] = [Signal::SIGCHLD, Signal::SIGINT, Signal::SIGTERM];
 
-/// Errors that accept hands on from the new connection, and not its own: see accept(2).
+/// Errors of the new connection, which accept hands on: see accept(2).
 const LOST: &[Errno] = &[
     Errno::ECONNABORTED, // the client left while it was still waiting
     Errno::EPERM,        // a firewall has forbidden it
@@ -100,7 +100,7 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
         let hint = "another address can be the last argument";
         io::Error::new(error.kind(), format!("bind {address}: {why}; {hint}"))
     })?;
-    // The library has asked for a queue of 128. The call that comes last counts.
+    // std has called listen with 128; a second listen replaces the backlog.
     let backlog = Backlog::new(BACKLOG).and_then(|backlog| listen(&listener, backlog));
     backlog.map_err(|errno| failed("listen", errno))?;
 
@@ -117,11 +117,11 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
         }
         pipe::register(signal as i32, writer.try_clone()?)?;
     }
-    // Whoever started us may have blocked them, and that is inherited.
+    // The mask is inherited: whoever started us may have blocked them.
     let unblocked = SigSet::from_iter(SIGNALS).thread_unblock();
     unblocked.map_err(|errno| failed("pthread_sigmask", errno))?;
     // ANCHOR_END: signals
-    // It may not block: the client that poll has seen can be gone.
+    // Non-blocking: the connection that poll reported may be gone before accept.
     listener.set_nonblocking(true)?;
 
     let mut children = HashSet::new(); // that have not been reaped
@@ -136,11 +136,11 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
             Ok(connection) => connection,
             // It was a signal, and no client.
             Err(Errno::EAGAIN | Errno::EINTR) => continue,
-            // The connection is lost, and the next may be better: no reason to stop.
+            // The error is that connection's, and the next may be better.
             Err(errno) if LOST.contains(&errno) => continue,
             Err(errno) => return Err(failed("accept", errno)),
         };
-        // Some systems hand the flag down to it.
+        // On macOS and the BSDs it inherits O_NONBLOCK from the listener.
         connection.set_nonblocking(false)?;
         // ANCHOR: fork
         let still = apps::before_fork();
@@ -163,7 +163,7 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
                 if let Err(error) = handled {
                     complain(format!("request: {error}"));
                 }
-                // SAFETY: it ends this process and touches no memory.
+                // SAFETY: _exit only ends the process: no destructor and no atexit hook runs.
                 unsafe { libc::_exit(0) }
             }
             Ok(ForkResult::Parent { child }) => {
@@ -181,7 +181,7 @@ fn wait_for_either(listener: &TcpListener, wakes: &UnixStream) -> io::Result<()>
     let sources = [listener.as_fd(), wakes.as_fd()];
     let mut sources = sources.map(|source| PollFd::new(source, PollFlags::POLLIN));
     match poll(&mut sources, PollTimeout::NONE) {
-        // No flag makes the kernel restart poll. The byte is there by now.
+        // poll is not restarted, not even with SA_RESTART. The byte has been written.
         Ok(_) | Err(Errno::EINTR) => Ok(()),
         Err(errno) => Err(failed("poll", errno)),
     }
@@ -228,9 +228,9 @@ fn is_there(child: libc::pid_t) -> bool {
 }
 // ANCHOR_END: reap
 
-/// The kernel's accept, once. The library's would call it again after a signal.
+/// The kernel's accept without a retry: that of std repeats the call on EINTR.
 fn accept(listener: &TcpListener) -> Result<TcpStream, Errno> {
-    // No program that this one may start is to have it.
+    // CLOEXEC: a program that is started from here does not inherit it.
     #[cfg(not(target_vendor = "apple"))]
     let connection = socket::accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC)?;
     #[cfg(target_vendor = "apple")] // which has no accept4

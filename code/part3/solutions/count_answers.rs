@@ -26,7 +26,7 @@ const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait: the most the
 const REQUEST_SIZE: usize = 1024; // bytes: all that is ever read of a request
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\n\nHello, World!\n";
 
-/// Errors that accept hands on from the new connection, and not its own: see accept(2).
+/// Errors of the new connection, which accept hands on: see accept(2).
 const LOST: &[Errno] = &[
     Errno::ECONNABORTED, // the client left while it was still waiting
     Errno::EPERM,        // a firewall has forbidden it
@@ -66,7 +66,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
         };
         io::Error::new(error.kind(), format!("bind {address}: {why}; {USAGE}"))
     })?;
-    // The library has asked for a queue of 128. The call that comes last counts.
+    // std has called listen with 128; a second listen replaces the backlog.
     let backlog = Backlog::new(BACKLOG).and_then(|backlog| listen(&listener, backlog));
     backlog.map_err(|errno| failed("listen", errno))?;
 
@@ -80,18 +80,18 @@ fn serve_forever(address: &str) -> io::Result<()> {
     // SAFETY: reap calls only what a signal handler may call, and restores errno.
     let installed = unsafe { sigaction(Signal::SIGCHLD, &action) };
     installed.map_err(|errno| failed("sigaction", errno))?;
-    // Whoever started us may have blocked it, and that is inherited.
+    // The mask is inherited: whoever started us may have blocked it.
     let unblocked = SigSet::from(Signal::SIGCHLD).thread_unblock();
     unblocked.map_err(|errno| failed("pthread_sigmask", errno))?;
 
     let (mut reader, mut writer) = io::pipe()?;
     let mut answers = 0;
-    // It may not block: the client that poll has seen can be gone.
+    // Non-blocking: the connection that poll reported may be gone before accept.
     listener.set_nonblocking(true)?;
     loop {
         let answered = match wait_for_either(&listener, &reader) {
             Ok(answered) => answered,
-            // A signal came, and its handler has seen to it.
+            // The SIGCHLD handler has run and reaped.
             Err(Errno::EINTR) => continue,
             Err(errno) => return Err(failed("poll", errno)),
         };
@@ -102,24 +102,24 @@ fn serve_forever(address: &str) -> io::Result<()> {
         }
         let connection = match accept(&listener) {
             Ok(connection) => connection,
-            // The connection is lost, and the next may be better: no reason to stop.
+            // The error is that connection's, and the next may be better.
             Err(errno) if LOST.contains(&errno) => continue,
-            // It was an answer that came, and no client.
+            // An answer has come, and no client.
             Err(Errno::EAGAIN) => continue,
             Err(errno) => return Err(failed("accept", errno)),
         };
-        // Some systems hand the flag down to it.
+        // On macOS and the BSDs it inherits O_NONBLOCK from the listener.
         connection.set_nonblocking(false)?;
-        // SAFETY: there is one thread, so the child may do whatever its parent might.
+        // SAFETY: there is one thread, so no lock is held by one that the child lacks.
         match unsafe { fork() } {
             Ok(ForkResult::Child) => {
                 drop(listener); // the child's copy
-                drop(reader); // and that of the end which only the parent reads
+                drop(reader); // and of the pipe's reading end
                 let answered = handle_request(connection);
                 if let Err(error) = answered.and_then(|()| writer.write_all(b"+")) {
                     let _ = writeln!(io::stderr(), "request: {error}");
                 }
-                // SAFETY: it ends this process and touches no memory.
+                // SAFETY: _exit only ends the process: no destructor and no atexit hook runs.
                 unsafe { libc::_exit(0) }
             }
             Ok(ForkResult::Parent { .. }) => drop(connection), // the parent's copy
@@ -137,10 +137,10 @@ fn wait_for_either(listener: &TcpListener, reader: &PipeReader) -> Result<bool, 
 }
 
 extern "C" fn reap(_: libc::c_int) {
-    let errno = Errno::last_raw(); // of the code that the signal interrupted
+    let errno = Errno::last_raw(); // the interrupted code's; the handler may overwrite it
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            // Those who are left have not ended; or none is left.
+            // The children that are left still run, or none is left.
             Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => break,
             _ => {}
         }
@@ -148,9 +148,9 @@ extern "C" fn reap(_: libc::c_int) {
     Errno::set_raw(errno);
 }
 
-/// The kernel's accept, once. The library's would call it again after a signal.
+/// The kernel's accept without a retry: that of std repeats the call on EINTR.
 fn accept(listener: &TcpListener) -> Result<TcpStream, Errno> {
-    // No program that this one may start is to have it.
+    // CLOEXEC: a program that is started from here does not inherit it.
     #[cfg(not(target_vendor = "apple"))]
     let connection = socket::accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC)?;
     #[cfg(target_vendor = "apple")] // which has no accept4
