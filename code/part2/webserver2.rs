@@ -16,7 +16,7 @@ use gateway::http::{Limits, Refused};
 use gateway::log::{complain, print};
 use gateway::{options, refuse, respond, Application};
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
@@ -73,6 +73,7 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
     loop {
         match listener.accept() {
             Ok((connection, peer)) => {
+                let connection = Connection::new(connection, peer);
                 let handled = handle_request(connection, address, &options.limits, application);
                 if let Err(error) = handled {
                     complain(format!("{peer}: {error}"));
@@ -90,28 +91,22 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
 
 // ANCHOR: handle_request
 fn handle_request(
-    connection: TcpStream,
+    connection: Connection,
     server: SocketAddr,
     limits: &Limits,
     application: &dyn Application,
 ) -> gateway::Result<()> {
-    let connection = Connection::new(connection)?;
-    let (outcome, error) = match connection.read_request(limits, print_request) {
+    let outcome = match connection.read_request(limits, print_request) {
         Ok(Some(request)) => {
-            let environ = request.environ(connection.peer(), server, SOFTWARE);
-            let mut outcome = respond(application, environ, connection.clone());
-            let error = outcome.error.take();
-            (outcome, error)
+            let environ = request.environ(server, SOFTWARE);
+            respond(application, environ, connection.clone())
         }
         Ok(None) => return Ok(()), // the client has left without a word
-        Err(error) if Refused::of(&error).is_some() => {
-            let outcome = refuse(&error, connection.clone());
-            (outcome, Some(error.into()))
-        }
+        Err(error) if Refused::of(&error).is_some() => refuse(error, connection.clone()),
         Err(error) => return Err(error.into()),
     };
     connection.close(limits.linger); // the client need not wait for our terminal
     print_response(&outcome);
-    error.map_or(Ok(()), Err)
+    outcome.error.map_or(Ok(()), Err)
 }
 // ANCHOR_END: handle_request

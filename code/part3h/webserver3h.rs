@@ -245,31 +245,27 @@ fn handle_request(
     limits: &Limits,
     application: &dyn Application,
 ) -> gateway::Result<()> {
-    let connection = Connection::new(connection)?;
+    let peer = connection.peer_addr()?;
+    let connection = Connection::new(connection, peer);
     let log = |head: &[u8]| {
         let pids = format!("child pid {}, parent pid {}\n", getpid(), getppid());
         print(pids.as_bytes());
         print_request(head);
     };
-    let (outcome, error) = match connection.read_request(limits, log) {
+    let outcome = match connection.read_request(limits, log) {
         Ok(Some(request)) => {
-            let mut environ = request.environ(connection.peer(), server, SOFTWARE);
+            let mut environ = request.environ(server, SOFTWARE);
             environ.multiprocess = true;
             environ.run_once = true; // in this process, which ends after it
-            let mut outcome = respond(application, environ, connection.clone());
-            let error = outcome.error.take();
-            (outcome, error)
+            respond(application, environ, connection.clone())
         }
         Ok(None) => return Ok(()), // the client has left without a word
-        Err(error) if Refused::of(&error).is_some() => {
-            let outcome = refuse(&error, connection.clone());
-            (outcome, Some(error.into()))
-        }
+        Err(error) if Refused::of(&error).is_some() => refuse(error, connection.clone()),
         Err(error) => return Err(error.into()),
     };
     connection.close(limits.linger); // the client need not wait for our terminal
     print_response(&outcome);
-    error.map_or(Ok(()), Err)
+    outcome.error.map_or(Ok(()), Err)
 }
 
 /// Lets each of the signals do again what it does by default.

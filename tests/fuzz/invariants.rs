@@ -27,7 +27,7 @@ pub fn check(bytes: &[u8]) {
             return assert!(silence, "a client that spoke was not heard");
         }
         Ok(head) => head,
-        Err(error) => return check_refusal(&error),
+        Err(error) => return check_refusal(error.into()),
     };
     assert_eq!(head, bytes[..size]);
     assert!(head.ends_with(b"\n\n") || head.ends_with(b"\n\r\n"));
@@ -44,13 +44,14 @@ pub fn check(bytes: &[u8]) {
             let body = check_body(parsed.framing, rest);
             check_answer(&parsed, rest, body);
         }
-        Err(refused) => check_refusal(&refused),
+        Err(refused) => check_refusal(refused.into()),
     }
 }
 
 /// Whoever is refused gets one whole answer, which says why.
-fn check_refusal(error: &(dyn std::error::Error + 'static)) {
-    let refused = Refused::of(error).expect("bytes in memory can be read");
+fn check_refusal(error: gateway::Error) {
+    let refused = Refused::of(&*error).expect("bytes in memory can be read");
+    let refused = *refused;
     let mut output = Vec::new();
     refuse(error, &mut output);
     let (code, body) = whole_answer(&output, false);

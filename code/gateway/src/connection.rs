@@ -40,9 +40,13 @@ impl Read for Connection {
         if self.0.expects_continue.swap(false, Ordering::Relaxed) {
             stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
-        let read = stream.read(buffer)?;
-        self.count(read);
-        Ok(read)
+        loop {
+            match stream.read(buffer) {
+                // The handler of some signal, an application's perhaps, has run.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => return read.inspect(|read| self.count(*read)),
+            }
+        }
     }
 }
 
@@ -72,6 +76,8 @@ pub struct Request {
     pub head: Head,
     /// What comes after it.
     pub body: RequestBody<BufReader<Connection>>,
+    /// The client's address.
+    pub peer: SocketAddr,
 }
 
 /// Where a request ends.
@@ -86,24 +92,14 @@ struct End {
 // ANCHOR: read_request
 impl Connection {
     /// Takes over a connection that has been accepted.
-    ///
-    /// # Errors
-    ///
-    /// A client that has left already.
-    pub fn new(stream: TcpStream) -> io::Result<Connection> {
-        let peer = stream.peer_addr()?;
-        Ok(Connection(Arc::new(Shared {
+    pub fn new(stream: TcpStream, peer: SocketAddr) -> Connection {
+        Connection(Arc::new(Shared {
             stream,
             peer,
             received: AtomicU64::new(0),
             expects_continue: AtomicBool::new(false),
             end: OnceLock::new(),
-        })))
-    }
-
-    /// The client's address.
-    pub fn peer(&self) -> SocketAddr {
-        self.0.peer
+        }))
     }
 
     /// Reads the head of a request, shows it to `log` as it came, and parses it.
@@ -136,7 +132,8 @@ impl Connection {
             seen: body.ended(),
         };
         let _ = self.0.end.set(end); // there is one request
-        Ok(Some(Request { head, body }))
+        let peer = self.0.peer;
+        Ok(Some(Request { head, body, peer }))
     }
 }
 // ANCHOR_END: read_request
@@ -145,7 +142,7 @@ impl Connection {
 impl Request {
     /// The environ: what the head says, and what only a server knows, its own
     /// address and name and the client's address.
-    pub fn environ(self, peer: SocketAddr, server: SocketAddr, software: &str) -> Environ {
+    pub fn environ(self, server: SocketAddr, software: &str) -> Environ {
         let mut environ = self.head.environ(Box::new(self.body));
         let name = match server.ip() {
             IpAddr::V4(ip) => ip.to_string(),
@@ -154,8 +151,8 @@ impl Request {
         environ.set("SERVER_NAME", name);
         environ.set("SERVER_PORT", server.port().to_string());
         environ.set("SERVER_SOFTWARE", software);
-        environ.set("REMOTE_ADDR", peer.ip().to_string());
-        environ.set("REMOTE_PORT", peer.port().to_string());
+        environ.set("REMOTE_ADDR", self.peer.ip().to_string());
+        environ.set("REMOTE_PORT", self.peer.port().to_string());
         environ
     }
 }
@@ -190,8 +187,11 @@ impl Connection {
             match stream.read(&mut unwanted) {
                 Ok(0) => return Ok(()), // it has closed too
                 Ok(read) => self.count(read),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => pause *= 2,
-                Err(error) => return Err(error),
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut => pause *= 2,
+                    ErrorKind::Interrupted => {}
+                    _ => return Err(error),
+                },
             }
             pause = pause.min(end.saturating_duration_since(Instant::now()));
         }

@@ -920,7 +920,7 @@ fn refuse_answers_with_the_status_of_the_refusal() {
     let wire = Wire::default();
     let refused =
         gateway::http::Head::parse(b"GET / HTTP/2.0\r\n\r\n", &Limits::DEFAULT).unwrap_err();
-    let outcome = gateway::refuse(&refused, wire.clone());
+    let outcome = gateway::refuse(refused, wire.clone());
     let answer = wire.text();
     let (status, _, body) = split(&answer);
     assert_eq!(status, "HTTP/1.1 505 HTTP Version Not Supported");
@@ -931,20 +931,23 @@ fn refuse_answers_with_the_status_of_the_refusal() {
     );
     assert_eq!(field(&answer, "Connection"), Some("close"));
     assert_eq!(
-        (outcome.body as usize, outcome.error.is_none()),
-        (body.len(), true)
+        (
+            outcome.body as usize,
+            outcome.error.map(|error| error.to_string())
+        ),
+        (body.len(), Some(refused.to_string()))
     );
 
     // Also from inside of other errors; and another error is nobody's business.
     let wire = Wire::default();
     let held = std::io::Error::other(std::io::Error::from(refused));
-    gateway::refuse(&held, wire.clone());
+    gateway::refuse(held, wire.clone());
     assert_eq!(
         split(&wire.text()).0,
         "HTTP/1.1 505 HTTP Version Not Supported"
     );
     let wire = Wire::default();
-    gateway::refuse(&std::io::Error::other("a secret"), wire.clone());
+    gateway::refuse(std::io::Error::other("a secret"), wire.clone());
     assert_eq!(
         (split(&wire.text()).0, split(&wire.text()).2),
         (FAILED, "500 Internal Server Error\n")

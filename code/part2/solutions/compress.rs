@@ -15,7 +15,7 @@ use gateway::{options, refuse, respond, validator, Application, Body, Environ, H
 use gateway::{StartResponse, Write as GatewayWrite};
 use std::io::{self, Write};
 use std::mem;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -69,6 +69,7 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
     loop {
         match listener.accept() {
             Ok((connection, peer)) => {
+                let connection = Connection::new(connection, peer);
                 let handled = handle_request(connection, address, &options.limits, application);
                 if let Err(error) = handled {
                     complain(format!("{peer}: {error}"));
@@ -84,29 +85,23 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
 }
 
 fn handle_request(
-    connection: TcpStream,
+    connection: Connection,
     server: SocketAddr,
     limits: &Limits,
     application: &dyn Application,
 ) -> gateway::Result<()> {
-    let connection = Connection::new(connection)?;
-    let (outcome, error) = match connection.read_request(limits, print_request) {
+    let outcome = match connection.read_request(limits, print_request) {
         Ok(Some(request)) => {
-            let environ = request.environ(connection.peer(), server, SOFTWARE);
-            let mut outcome = respond(application, environ, connection.clone());
-            let error = outcome.error.take();
-            (outcome, error)
+            let environ = request.environ(server, SOFTWARE);
+            respond(application, environ, connection.clone())
         }
         Ok(None) => return Ok(()), // the client has left without a word
-        Err(error) if Refused::of(&error).is_some() => {
-            let outcome = refuse(&error, connection.clone());
-            (outcome, Some(error.into()))
-        }
+        Err(error) if Refused::of(&error).is_some() => refuse(error, connection.clone()),
         Err(error) => return Err(error.into()),
     };
     connection.close(limits.linger); // the client need not wait for our terminal
     print_response(&outcome);
-    error.map_or(Ok(()), Err)
+    outcome.error.map_or(Ok(()), Err)
 }
 
 /// `application`, with its answers compressed by gzip for clients that take it.
