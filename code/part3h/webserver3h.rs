@@ -1,4 +1,4 @@
-//! webserver3h: webserver3g that runs any application.
+//! webserver3h: webserver3g_signal_hook that runs any application.
 //!
 //!     cargo run --bin webserver3h -- module:callable [ADDRESS] [--warm PATH]
 //!
@@ -50,7 +50,7 @@ const LOST: &[Errno] = &[
     Errno::ENONET,
 ];
 
-/// webserver3g that runs any application
+/// webserver3g_signal_hook that runs any application
 #[derive(Parser)]
 #[command(name = SOFTWARE, version)]
 struct Options {
