@@ -1,5 +1,5 @@
 //! What must hold for whatever bytes a client sends. Asked of mutated requests by
-//! `tests/properties.rs`, and of whatever libFuzzer finds by `request.rs`.
+//! `tests/suite/properties.rs`, and of whatever libFuzzer finds by `request.rs`.
 
 use gateway::http::{read_head, Framing, Head, Refused, RequestBody, BODY_SIZE, FIELDS, HEAD_SIZE};
 use gateway::{refuse, respond};

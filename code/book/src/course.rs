@@ -75,7 +75,7 @@ pub struct Source {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Debt {
-    /// The test in `tests/debts.rs` that shows it.
+    /// The test in `tests/suite/debts.rs` that shows it.
     pub test: String,
     /// The program that fails.
     pub owes: String,

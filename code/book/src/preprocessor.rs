@@ -8,7 +8,7 @@
 //! | `{{#diff A B}}`      | the step from one program to another                |
 //! | `{{#debts NAME}}`    | what a program still owes                           |
 //! | `{{#ledger}}`        | all debts                                           |
-//! | `{{#test FILE::NAME}}` | the name of a test, which must exist              |
+//! | `{{#test MODULE::NAME}}` | the name of a test, which must exist            |
 //!
 //! Besides, each snippet that is included from a program gets a caption with
 //! its file and function, and each `console` block is set as a transcript.
@@ -348,22 +348,30 @@ fn repaid(course: &Course, debt: &Debt) -> String {
     }
 }
 
-/// The name of a test, `FILE::NAME`, after a look at whether it is there.
+/// The name of a test, `MODULE::NAME`, after a look at whether it is there: in the
+/// file of the suite's module, or in one of the files of its folder.
 fn test(root: &Path, path: &str) -> Result<String, String> {
-    let (file, name) = path
+    let (module, name) = path
         .split_once("::")
-        .ok_or_else(|| format!("`{path}` is not of the form `FILE::NAME`"))?;
-    let file = format!("tests/{file}.rs");
-    let text = std::fs::read_to_string(root.join(&file))
-        .map_err(|error| format!("cannot read {file}: {error}"))?;
-    let is_test = text
-        .split("#[test]")
-        .skip(1)
-        .any(|after| after.trim_start().starts_with(&format!("fn {name}(")));
-    match is_test {
-        true => Ok(format!("`{name}` in `{file}`")),
-        false => Err(format!("there is no test `{name}` in {file}")),
+        .ok_or_else(|| format!("`{path}` is not of the form `MODULE::NAME`"))?;
+    let module = format!("tests/suite/{module}");
+    let mut files = vec![format!("{module}.rs")];
+    if let Ok(entries) = std::fs::read_dir(root.join(&module)) {
+        let names = entries.flatten().map(|entry| entry.file_name());
+        files.extend(names.map(|name| format!("{module}/{}", name.to_string_lossy())));
     }
+    for file in &files {
+        let text = std::fs::read_to_string(root.join(file))
+            .map_err(|error| format!("cannot read {file}: {error}"))?;
+        let is_test = text
+            .split("#[test]")
+            .skip(1)
+            .any(|after| after.trim_start().starts_with(&format!("fn {name}(")));
+        if is_test {
+            return Ok(format!("`{name}` in `{file}`"));
+        }
+    }
+    Err(format!("there is no test `{name}` in {}", files.join(", ")))
 }
 
 fn count(number: usize, what: &str) -> String {
@@ -443,14 +451,14 @@ mod tests {
                 "`{{#diff}}` takes other arguments than `webserver1`",
             ),
             ("debts echo_path", "`echo_path` owes nothing"),
-            ("test debts", "`debts` is not of the form `FILE::NAME`"),
+            ("test debts", "`debts` is not of the form `MODULE::NAME`"),
             (
                 "test debts::no_such_test",
-                "there is no test `no_such_test` in tests/debts.rs",
+                "there is no test `no_such_test` in tests/suite/debts.rs",
             ),
             (
                 "test none::x",
-                "cannot read tests/none.rs: No such file or directory (os error 2)",
+                "cannot read tests/suite/none.rs: No such file or directory (os error 2)",
             ),
         ] {
             let error = page(&format!("text\n{{{{#{directive}}}}}\n")).unwrap_err();

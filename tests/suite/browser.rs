@@ -1,6 +1,6 @@
 //! The book in a browser: what only a browser can tell.
 //!
-//! `cargo test -p tests --features browser --test browser`
+//! `cargo test --test suite --features tests/browser browser::`
 //!
 //! Every page is laid out in two themes and at three widths. Nothing may be
 //! pushed off the page; figures must be legible; a page asks nobody but its own

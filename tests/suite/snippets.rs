@@ -7,7 +7,7 @@ include!(concat!(env!("OUT_DIR"), "/skeptic-tests.rs"));
 fn python_inside() {
     let check = "the snippets of Python inside, and the applications of Python's";
     if !cfg!(feature = "python") {
-        let how = "cargo test -p tests --features python --test python --test snippets";
+        let how = "cargo test --test suite --features tests/python python";
         tests::say(&format!("not checked: {check}: {how}"));
     } else if tests::python::can_check(check) {
         tests::python::executable("webserver3h");

@@ -3,7 +3,7 @@
 //!
 //! `SEED` sets another start for the mutations, `CASES` another number of them.
 
-#[path = "fuzz/invariants.rs"]
+#[path = "../fuzz/invariants.rs"]
 mod invariants;
 
 use invariants::check;

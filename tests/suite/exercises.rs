@@ -2,7 +2,7 @@
 //! and passes on its solution. To try your own:
 //!
 //! ```sh
-//! PROGRAM=/path/to/your/program cargo test --test exercises NAME
+//! PROGRAM=/path/to/your/program cargo test --test suite exercises::NAME
 //! ```
 //!
 //! `PROGRAM` may also be the name of a program of the course, and either may be

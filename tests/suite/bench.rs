@@ -1,7 +1,5 @@
 //! The bench: what it measures, what it refuses, and what it leaves behind.
 
-#![cfg(target_os = "linux")]
-
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use serde_json::{json, Value};

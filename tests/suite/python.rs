@@ -1,6 +1,6 @@
 //! Python's applications, unchanged, on the servers of the course.
 //!
-//!     cargo test -p tests --features python --test python
+//!     cargo test --test suite --features tests/python python::
 //!
 //! They need a virtual environment: tests/src/python.rs says how it is made.
 

@@ -17,7 +17,7 @@
 //!   otherwise named and left out.
 //! - A block whose tool is missing is named and left out, and so are those
 //!   after it on its page. Where `CI=true`, that is a failure.
-//! - `SNAPSHOTS=overwrite cargo test --test transcripts` writes what came back
+//! - `SNAPSHOTS=overwrite cargo test --test suite transcripts::` writes what came back
 //!   into the chapters.
 
 use book::course::Chapter;
@@ -80,7 +80,7 @@ const VARIES: [(&str, &str); 24] = [
 /// A page on which a server has Python inside.
 fn replay_with_python(chapter: &str) {
     if !cfg!(feature = "python") {
-        let how = "cargo test -p tests --features python --test transcripts python::";
+        let how = "cargo test --test suite --features tests/python transcripts::python";
         tests::say(&format!("not checked: {chapter}: {how}"));
     } else if can_check(chapter) {
         replay_on(&mut Page::with_python(chapter), chapter);
@@ -105,7 +105,7 @@ fn replay_on(page: &mut Page, chapter: &str) {
     for block in &blocks {
         // The first difference only: what comes after it follows from it.
         if let Some(difference) = page.replay(&chapter.file, block).difference {
-            panic!("{difference}\nif the page is wrong: SNAPSHOTS=overwrite cargo test --test transcripts");
+            panic!("{difference}\nif the page is wrong: SNAPSHOTS=overwrite cargo test --test suite transcripts::");
         }
     }
 }
@@ -161,7 +161,7 @@ impl Page {
     fn replay(&mut self, file: &Path, block: &Block) -> Replayed {
         let exchanges = exchanges(block);
         if block.norun {
-            return unchanged(block); // tests/house.rs keeps the list of these
+            return unchanged(block); // tests/suite/house.rs keeps the list of these
         }
         let missing = exchanges
             .iter()

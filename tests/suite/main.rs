@@ -1,0 +1,21 @@
+//! The suite: what the course promises, in one binary, a module for each kind of
+//! promise. `cargo test -p tests MODULE::` runs one of them, and
+//! `cargo test -p tests MODULE::NAME` one test.
+
+#[cfg(target_os = "linux")]
+mod bench;
+#[cfg(feature = "browser")]
+mod browser;
+mod debts;
+mod exercises;
+mod house;
+mod lines;
+mod pages;
+mod part3;
+mod properties;
+#[cfg(feature = "python")]
+mod python;
+mod snippets;
+mod transcripts;
+mod webserver1;
+mod webserver2;
