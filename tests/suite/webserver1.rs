@@ -239,6 +239,19 @@ fn no_error_of_accept_ends_it() {
     });
 }
 
+/// A field below the request line has a second word too.
+#[test]
+fn solutions_read_the_request_line_alone() {
+    for request in ["GET\r\nX: /hello\r\n\r\n", "GET\nX: /hello\n\n", "\r\n\r\n"] {
+        let server = Server::start("echo_path");
+        let (answer, _) = server.connect().ask(request);
+        assert_eq!(answer, ANSWER, "{request:?}");
+        let server = Server::start("not_found");
+        let (answer, _) = server.connect().ask(request);
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{request:?}: {answer}");
+    }
+}
+
 /// Ctrl-Z and `fg` do not end the wait for a client, not even where it has a limit.
 #[test]
 fn a_stop_loses_no_client() {

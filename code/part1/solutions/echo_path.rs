@@ -3,7 +3,7 @@
 //!     cargo run --bin echo_path [ADDRESS]
 //!
 //! Ask for http://127.0.0.1:8888/any/path and the answer greets that path.
-//! A request without a second word gets the greeting of webserver1.
+//! A request line of one word gets the greeting of webserver1.
 use std::env;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -68,7 +68,8 @@ fn handle_request(mut connection: TcpStream) -> io::Result<()> {
     let _ = terminal.flush();
 
     let request = String::from_utf8_lossy(&request[..received]);
-    let path = request.split_whitespace().nth(1).unwrap_or("World");
+    let line = request.lines().next().unwrap_or_default();
+    let path = line.split_whitespace().nth(1).unwrap_or("World");
     let response = format!("HTTP/1.1 200 OK\n\nHello, {path}!\n");
     connection.write_all(response.as_bytes())
 }

@@ -68,8 +68,9 @@ fn handle_request(mut connection: TcpStream) -> io::Result<()> {
     let _ = terminal.write_all(&request[..received]);
     let _ = terminal.flush();
 
-    let path = request[..received].split(|byte| *byte == b' ').nth(1);
-    let response = match path {
+    let mut lines = request[..received].split(|byte| *byte == b'\n');
+    let line = lines.next().unwrap_or_default();
+    let response = match line.split(|byte| *byte == b' ').nth(1) {
         Some(b"/hello") => HELLO,
         _ => NOT_FOUND,
     };
