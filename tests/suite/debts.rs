@@ -165,6 +165,20 @@ fn every_path_is_the_same_page() {
     });
 }
 
+/// ESC and `[2J`: with these bytes a terminal clears its screen.
+#[test]
+fn a_client_writes_on_the_terminal() {
+    debt("a_client_writes_on_the_terminal", |server| {
+        let request = "GET / HTTP/1.1\r\nHost: localhost\r\nX: \x1b[2J\r\n\r\n";
+        let (answer, _) = server.connect().ask(request);
+        assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
+        // Its output is there when the next visitor has been seen.
+        server.connect().ask(&get("/next"));
+        server.wait_for_output("GET /next");
+        format!("{}{}", server.output(), server.errors()).contains('\x1b')
+    });
+}
+
 #[test]
 fn one_request_at_a_time() {
     debt("one_request_at_a_time", |server| {
