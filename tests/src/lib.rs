@@ -4,6 +4,7 @@
 #![deny(missing_docs)]
 
 pub mod client;
+pub mod comparison;
 pub mod experiments;
 pub mod processes;
 pub mod programs;

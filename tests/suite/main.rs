@@ -6,6 +6,7 @@
 mod bench;
 #[cfg(feature = "browser")]
 mod browser;
+mod comparison;
 mod debts;
 mod exercises;
 mod house;
