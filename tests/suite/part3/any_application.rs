@@ -1,0 +1,202 @@
+//! `webserver3h`: any application, a process for each request.
+
+use nix::sys::signal::{kill, Signal};
+use nix::unistd::Pid;
+use std::net::TcpListener;
+use std::process::Command;
+use tests::client::{get, End};
+use tests::experiments::silent_client;
+use tests::programs::{build_alone, course, executable};
+use tests::server::{run_to_end, Server};
+
+/// Whatever the application and whatever the request, but for the server's name, the
+/// time, and the ports.
+#[test]
+fn applications_answer_through_3h_as_through_webserver2() {
+    let requests = [
+        get("/"),
+        get("/hello/J%C3%BCrgen?a=b"),
+        get("/slow"),
+        get("/stream"),
+        "HEAD /nothing HTTP/1.1\r\nHost: x\r\n\r\n".to_string(),
+        format!(
+            "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n{}",
+            "0123456789".repeat(10_000)
+        ),
+        "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n\
+         5\r\n12345\r\n3\r\n678\r\n0\r\n\r\n"
+            .to_string(),
+        "good morning\r\n\r\n".to_string(),
+        format!(
+            "GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n",
+            "x".repeat(100_000)
+        ),
+    ];
+    for application in [
+        "wsgiapp:app",
+        "echoapp:app",
+        "validator:accesslog:validator:echoapp:app",
+        "validator:streamapp:app",
+        "streamapp:late",
+        "streamapp:write",
+        "streamapp:large",
+        "validator:failapp:early",
+        "failapp:late",
+        "failapp:panic",
+        "axumapp:app",
+        "validator:axumapp:app",
+    ] {
+        let servers = ["webserver2", "webserver3h"];
+        let servers = servers.map(|program| Server::start(&format!("{program} {application}")));
+        for request in &requests {
+            let [before, now] = servers.each_ref().map(|server| {
+                let (answer, end) = server.connect().exchange(request.as_bytes());
+                assert_eq!(end, End::Closed, "{application}");
+                let answer = String::from_utf8(answer).expect("these answer with text");
+                let lines = answer.split_inclusive('\n').map(|line| {
+                    let varies = [
+                        "Date: ",
+                        "Content-Length: ", // of what echoapp says of the server
+                        "SERVER_PORT=",
+                        "REMOTE_PORT=",
+                    ];
+                    match varies.iter().find(|start| line.starts_with(*start)) {
+                        Some(start) => format!("{start}...\n"),
+                        None => line.replace("webserver3h", "webserver2"),
+                    }
+                });
+                lines.collect::<String>()
+            });
+            let start: String = request.chars().take(100).collect();
+            assert!(before.starts_with("HTTP/1.1 "), "{application}: {start}");
+            assert!(before == now, "{application}: {start}: {before:?}, {now:?}");
+        }
+        assert_eq!(servers[1].lasting_zombies(), 0, "{application}");
+    }
+}
+
+/// The application waits for the rest of a body.
+#[test]
+fn a_slow_application_holds_nobody_else_in_3h() {
+    for (program, holds) in [("webserver2", true), ("webserver3h", false)] {
+        let server = Server::start(&format!("{program} validator:echoapp:app"));
+        let mut slow = server.connect();
+        slow.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345");
+        let mut others = [server.connect(), server.connect()];
+        for other in &mut others {
+            other.send(get("/other"));
+        }
+        server.wait_until_idle();
+        for other in &mut others {
+            assert_eq!(other.read_now().is_empty(), holds, "{program}");
+        }
+        let (answer, end) = slow.send("67890").read_to_end();
+        assert!(answer.ends_with(b"\n\n1234567890"), "{program}");
+        assert_eq!(end, End::Closed, "{program}");
+    }
+}
+
+/// By a panic, which the gateway catches, and by what nobody can catch.
+#[test]
+fn an_application_that_fails_in_3h_hurts_its_own_client() {
+    let mut server = Server::start("webserver3h validator:failapp:panic");
+    let (mut patient, _) = silent_client(&server);
+    for _ in 0..3 {
+        let (answer, end) = server.connect().ask(&get("/"));
+        assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+        assert_eq!(end, End::Closed);
+
+        let (mut unlucky, child) = silent_client(&server);
+        let sent = kill(Pid::from_raw(child as i32), Signal::SIGABRT);
+        assert_eq!(sent, Ok(()));
+        assert_eq!(unlucky.read_to_end(), (Vec::new(), End::Closed));
+    }
+    let (answer, end) = patient.ask(&get("/?x"));
+    assert!(answer.ends_with("\r\n\r\nx"), "{answer}");
+    assert_eq!(end, End::Closed);
+    let panicked = |server: &Server| server.errors().matches("application panicked\n").count();
+    assert_eq!(panicked(&server), 3, "{}", server.errors());
+    assert!(server.is_running());
+    assert_eq!(server.lasting_zombies(), 0);
+    assert_eq!(server.children(), []);
+}
+
+/// What an application finds around it, in `webserver3h` with this one built in: the
+/// answer is a line of what it knows of itself and of a child that it has started.
+const CURIOUS: &str = r#"
+static VISITS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+
+fn curious(environ: Environ, mut start: gateway::StartResponse) -> gateway::Result<gateway::Body> {
+    use nix::sys::wait::{waitid, Id};
+    let visits = VISITS.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+    let mut child = std::process::Command::new("true").spawn()?;
+    // It has ended, and is left as it is, unless a handler has been quicker.
+    let id = Id::Pid(nix::unistd::Pid::from_raw(child.id() as i32));
+    let _ = waitid(id, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
+    let child = child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
+    let Environ { multithread, multiprocess, run_once, .. } = environ;
+    start("200 OK", Vec::new(), None)?;
+    Ok(gateway::once(format!(
+        "visits: {visits}; multithread, multiprocess, run_once: {multithread}, {multiprocess}, \
+         {run_once}; child: {child}"
+    )))
+}
+"#;
+
+#[test]
+fn an_application_of_3h_counts_in_vain_and_has_its_children_to_itself() {
+    let course = course();
+    let program = course.program("webserver3h").expect("it is in the table");
+    let mut source = program.source();
+    let loads = "apps::load(&name)?";
+    assert!(source.contains(loads), "it loads its application otherwise");
+    let own = "{ let _ = name; Box::new(curious) as Box<dyn Application> }";
+    source = source.replace(loads, own) + CURIOUS;
+    // The libraries stand where they are, and no framework is needed.
+    let code = book::root().join("code");
+    let lines = program.dependencies.iter().map(|line| {
+        let line = line.replace("\"../", &format!("\"{}/", code.display()));
+        line.replace("/apps\"", "/apps\", default-features = false")
+    });
+    let lines = lines.collect();
+    let built = build_alone("curious", &[("curious".to_string(), source)], &lines);
+    let folder = built.unwrap_or_else(|error| panic!("{error}"));
+    let server = Server::start(&format!("{} curious", folder.join("curious").display()));
+    for _ in 0..3 {
+        let (answer, _) = server.connect().ask(&get("/"));
+        let (_, found) = answer.split_once("\r\n\r\n").unwrap_or_default();
+        let wanted = "visits: 1; multithread, multiprocess, run_once: false, true, true; \
+                      child: exit status: 0";
+        assert_eq!(found, wanted);
+    }
+}
+
+#[test]
+fn what_3h_cannot_serve_is_one_clear_line() {
+    let busy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let busy = busy.local_addr().unwrap().to_string();
+    let usage = "usage: webserver3h module:callable [--warm PATH] [ADDRESS]; \
+                 try webserver3h wsgiapp:app\n";
+    for (arguments, begins, ends) in [
+        (vec![], usage, usage),
+        (
+            vec!["nosuch:app"],
+            "there is no module `nosuch`; there are wsgiapp, ",
+            "\n",
+        ),
+        (
+            vec!["wsgiapp:app", &busy],
+            &format!("bind {busy}: Address"),
+            "; another address can be the last argument\n",
+        ),
+    ] {
+        let mut command = Command::new(executable("webserver3h"));
+        let (code, output, errors) = run_to_end(command.args(arguments));
+        assert_eq!((code, output.as_str()), (Some(1), ""), "{errors}");
+        assert!(
+            errors.starts_with(begins) && errors.ends_with(ends),
+            "{errors}"
+        );
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+    }
+}

@@ -1,0 +1,151 @@
+//! What a signal handler may do, and servers without one.
+
+use super::{Group, ANSWER};
+use book::course::Program;
+use nix::fcntl::{fcntl, FcntlArg, OFlag};
+use nix::sys::signal::{kill, Signal};
+use nix::unistd::Pid;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+use tests::client::{get, Client};
+use tests::experiments::{silent_client, END};
+use tests::processes::{self, Process};
+use tests::programs::{build_alone, course, executable};
+use tests::server::{end_with_parent, run_to_end, wait_for_state, Server, Setup};
+use tests::{left_out, wait_for};
+
+/// Calls the handler of each program, with no child there, so that its last call
+/// fails: what `errno` was before, it is after.
+#[test]
+fn handlers_leave_errno_alone() {
+    // That of webserver3h is webserver3g's, in a program that takes longer to compile.
+    let is_handler = |program: &Program| {
+        let handler = program.source().contains("extern \"C\" fn reap(");
+        handler && program.arguments.is_none()
+    };
+    let programs: Vec<Program> = course().programs.into_iter().filter(is_handler).collect();
+    assert!(programs.len() >= 3, "{} have a handler", programs.len());
+    let main = "fn main() -> ExitCode {";
+    let other_main = "fn main() -> ExitCode {\n\
+                      nix::errno::Errno::set_raw(77);\n\
+                      reap(nix::libc::SIGCHLD);\n\
+                      ExitCode::from(nix::errno::Errno::last_raw() as u8)\n\
+                      }\n";
+    let texts: Vec<(String, String)> = programs
+        .iter()
+        .map(|program| {
+            let source = program.source();
+            assert!(source.contains(main), "{}", program.name);
+            let server = source.replace(main, "#[allow(dead_code)]\nfn server() -> ExitCode {");
+            (program.name.clone(), format!("{server}\n{other_main}"))
+        })
+        .collect();
+    let lines = programs
+        .iter()
+        .flat_map(|program| program.dependencies.clone());
+    let built = build_alone("handlers", &texts, &lines.collect());
+    let folder = built.unwrap_or_else(|error| panic!("{error}"));
+    for program in programs {
+        let (code, _, errors) = run_to_end(&mut Command::new(folder.join(&program.name)));
+        assert_eq!(code, Some(77), "{}: {errors}", program.name);
+    }
+}
+
+/// The server's output is a pipe that nobody reads, and it is full. So the server
+/// is within `println!` when a child of it ends, and its handler prints too.
+#[test]
+fn a_handler_that_prints_aborts() {
+    let (reader, writer) = nix::unistd::pipe().unwrap();
+    let mut command = Command::new(executable("printing_handler"));
+    command.arg("127.0.0.1:0").stdin(Stdio::null());
+    command.stdout(writer.try_clone().unwrap());
+    command.stderr(Stdio::piped()).env("RUST_BACKTRACE", "0");
+    end_with_parent(&mut command);
+    let mut server = Group(command.spawn().unwrap());
+    let pid = server.0.id();
+
+    let (mut reader, mut writer) = (File::from(reader), File::from(writer));
+    fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    let line = wait_for("the first line", || {
+        let mut line = [0; 1024];
+        let read = reader.read(&mut line).ok()?;
+        Some(String::from_utf8_lossy(&line[..read]).into_owned())
+    });
+    let address = line.trim_end().strip_prefix("Serving HTTP on http://");
+    let address = address.and_then(|rest| rest.strip_suffix("/ ..."));
+    let address: SocketAddr = address.and_then(|address| address.parse().ok()).unwrap();
+    // The server has the same open file, and writes nothing meanwhile.
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    while writer.write(b"x").is_ok() {}
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
+
+    let client = Client::connect(address);
+    wait_for("a child", || processes::children(pid).pop());
+    // It has forked, and can go no further than to its `println!`.
+    wait_for_state(pid, 'S');
+    // The child has nobody to answer, and nothing to print there.
+    client.reset();
+    let status = wait_for("the end of the server", || server.0.try_wait().unwrap());
+    let stderr = server.0.stderr.take();
+    drop(server); // or a child could hold the pipe open
+    let mut errors = String::new();
+    stderr.unwrap().read_to_string(&mut errors).unwrap();
+    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+    assert_eq!(signal, Some(Signal::SIGABRT as i32), "{errors}");
+    assert!(errors.contains("RefCell already borrowed"), "{errors}");
+    assert!(errors.contains("cannot unwind"), "{errors}");
+}
+
+#[test]
+fn a_reaper_that_is_no_handler_may_print() {
+    let server = Server::start("webserver3g_signal_hook");
+    let (_silent, is_killed) = silent_client(&server);
+    let (mut client, ends) = silent_client(&server);
+    let sent = kill(Pid::from_raw(is_killed as i32), Signal::SIGKILL);
+    assert_eq!(sent, Ok(()));
+    let line = format!("child pid {is_killed} was ended by SIGKILL\n");
+    server.wait_for_output(&line);
+    client.ask(&get("/"));
+    server.wait_for_output(&format!("child pid {ends} exited with 0\n"));
+}
+
+#[test]
+fn signal_hook_asks_for_restart_and_3g_does_not() {
+    if !tests::has_tool("strace") {
+        return left_out("what signal-hook asks of the kernel", "strace");
+    }
+    for (program, restarts) in [("webserver3g", false), ("webserver3g_signal_hook", true)] {
+        let setup = Setup::new(program).under(&["strace", "-e", "trace=rt_sigaction"]);
+        let server = setup.start().unwrap_or_else(|error| panic!("{error}"));
+        let installed = wait_for("the handler", || {
+            let errors = server.errors();
+            let mut lines = errors.lines();
+            let installs = lines.find(|line| line.contains("(SIGCHLD, {") && line.contains(" = "));
+            installs.map(str::to_string)
+        });
+        assert_eq!(installed.contains("SA_RESTART"), restarts, "{installed}");
+    }
+}
+
+/// Its parent has ended and been reaped; somebody else has taken it.
+#[test]
+fn a_grandchild_is_given_away() {
+    let server = Server::start("double_fork");
+    let mut client = server.connect();
+    let stranger = wait_for("a grandchild without its parent", || {
+        let ours = |process: &Process| process.group == server.pid();
+        let mut others = processes::all().into_iter().filter(ours);
+        let alone = others.find(|process| process.pid != server.pid())?;
+        let given_away =
+            alone.parent != server.pid() && processes::state(alone.parent) != Some('Z');
+        (given_away && server.children().is_empty()).then_some(alone)
+    });
+    assert_eq!(client.send(get("/")).read_until(END), ANSWER);
+    let line = format!(
+        "child pid {}, parent pid {}\n",
+        stranger.pid, stranger.parent
+    );
+    server.wait_for_output(&line);
+}

@@ -1,0 +1,42 @@
+//! One client at a time, and a queue behind it.
+
+use super::ANSWER;
+use std::net::TcpStream;
+use tests::client::{get, End};
+use tests::experiments::END;
+use tests::server::Server;
+use tests::SILENCE;
+
+/// Linux lets one more in than `listen` was told, and other systems round up.
+#[test]
+fn the_queue_of_3a_is_five() {
+    let server = Server::start("webserver3a");
+    let silent = server.connect();
+    server.wait_until_idle();
+    let mut waiting = Vec::new();
+    while let Ok(connection) = TcpStream::connect_timeout(&server.address, SILENCE) {
+        waiting.push(connection);
+        assert!(waiting.len() < 20, "the queue has no end");
+    }
+    assert!((5..=8).contains(&waiting.len()), "{} wait", waiting.len());
+    drop((silent, waiting));
+    let answer = server.connect().send(get("/")).read_until(END);
+    assert_eq!(answer, ANSWER);
+}
+
+#[test]
+fn the_second_client_waits_with_3b_and_not_with_3c() {
+    for (program, waits) in [("webserver3b", true), ("webserver3c", false)] {
+        let server = Server::start(program);
+        let mut first = server.connect();
+        let answer = first.send(get("/")).read_until(END);
+        assert_eq!(answer, ANSWER, "{program}");
+        let mut second = server.connect();
+        second.send(get("/"));
+        server.wait_until_idle();
+        let early = second.read_now();
+        assert_eq!(early.is_empty(), waits, "{program}");
+        // The nap holds the first connection open.
+        assert_eq!(first.read_soon().1, End::Silent, "{program}");
+    }
+}

@@ -1,0 +1,411 @@
+//! What PEP 3333 says of the environ, the input, `start_response` and the body.
+
+use super::{text, wait_for_errors, webserver2, FORKING, ONE};
+use serde_json::Value;
+use std::fs;
+use tests::answer::Answer;
+use tests::client::get;
+use tests::python::{can_check, Site, Visitor};
+use tests::wait_for;
+
+#[test]
+fn the_environ() {
+    if !can_check("the environ of a Python application") {
+        return;
+    }
+    let (_site, server) = webserver2("probes:environ");
+    let mut visitor = Visitor::new(&server);
+    let fields = [
+        ("Content-Type", "text/x-\u{e9}"),
+        ("X-Twice", "a"),
+        ("X-Twice", "b"),
+        ("Cookie", "a=1"),
+    ];
+    let answer = visitor.ask(
+        "PUT",
+        "/caf%C3%A9/%00%2F?q=%C3%A9&r=\u{2713}",
+        &fields,
+        b"body",
+    );
+    let environ = answer.json();
+    let port = server.address.port().to_string();
+    for (name, value) in [
+        ("REQUEST_METHOD", "'PUT'"),
+        ("SCRIPT_NAME", "''"),
+        ("PATH_INFO", r"'/caf\xc3\xa9/\x00/'"),
+        ("QUERY_STRING", r"'q=%C3%A9&r=\xe2\x9c\x93'"),
+        ("CONTENT_TYPE", r"'text/x-\xc3\xa9'"),
+        ("CONTENT_LENGTH", "'4'"),
+        ("SERVER_NAME", "'127.0.0.1'"),
+        ("SERVER_PORT", &format!("'{port}'")),
+        ("SERVER_PROTOCOL", "'HTTP/1.1'"),
+        ("SERVER_SOFTWARE", "'webserver2'"),
+        ("REMOTE_ADDR", "'127.0.0.1'"),
+        ("HTTP_HOST", &format!("'127.0.0.1:{port}'")),
+        ("HTTP_X_TWICE", "'a, b'"),
+        ("HTTP_COOKIE", "'a=1'"),
+        ("wsgi.version", "(1, 0)"),
+        ("wsgi.url_scheme", "'http'"),
+        ("wsgi.multithread", "False"),
+        ("wsgi.multiprocess", "False"),
+        ("wsgi.run_once", "False"),
+        ("wsgi.file_wrapper", "<class 'gateway.FileWrapper'>"),
+    ] {
+        assert_eq!(environ[name], value, "{name}");
+    }
+    for name in [
+        "HTTP_CONTENT_TYPE",
+        "HTTP_CONTENT_LENGTH",
+        "wsgi.input_terminated",
+    ] {
+        assert_eq!(environ[name], Value::Null, "{name}");
+    }
+    // What has no length ends all the same, and the application may rely on it.
+    let environ = visitor.get("/").json();
+    assert_eq!(environ["wsgi.input_terminated"], "True");
+}
+
+#[test]
+fn the_flags_are_true_to_the_server() {
+    if !can_check("wsgi.multiprocess and its like") {
+        return;
+    }
+    for (program, flags) in [
+        (ONE, "[False, False, False]"),
+        (FORKING, "[False, True, True]"),
+    ] {
+        let site = Site::new();
+        let server = site.serve(program, &["probes:flags"]);
+        assert_eq!(Visitor::new(&server).get("/").text(), flags, "{program}");
+    }
+}
+
+#[test]
+fn the_input_in_every_way_of_reading() {
+    if !can_check("wsgi.input") {
+        return;
+    }
+    let (_site, server) = webserver2("probes:reads");
+    let body = b"0123456\nline\nab\ncd\nef\n\xff\x00 and the rest";
+    let seen = r"[b'', b'012', b'3456\n', b'li', [b'ne\n', b'ab\n'], b'cd\n', b'ef\n\xff\x00 and the rest', b'', b'', b'', [], []]";
+    let mut visitor = Visitor::new(&server);
+    assert_eq!(visitor.ask("POST", "/", &[], body).text(), seen);
+
+    // What is behind the body is not the application's.
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 43\r\n\r\n";
+    let mut all = head.as_bytes().to_vec();
+    all.extend_from_slice(body);
+    assert_eq!(body.len(), 37);
+    let all = [&all[..], b" GET /another HTTP/1.1\r\n"].concat();
+    let mut client = server.connect();
+    client.send(all);
+    let answer = Answer::read(&mut client);
+    assert!(
+        answer.text().contains("and the rest GET /', b''"),
+        "{}",
+        answer.text()
+    );
+
+    let chunked = [("Transfer-Encoding", "chunked")];
+    let mut client = server.connect();
+    client.send(visitor.head("POST", "/", &chunked, 0));
+    client.send("a\r\n0123456\nli\r\n1b\r\nne\nab\ncd\nef\n.. and the rest\r\n0\r\n\r\n");
+    assert_eq!(
+        Answer::read(&mut client).text(),
+        seen.replace(r"\xff\x00", "..")
+    );
+}
+
+#[test]
+fn a_body_that_is_the_clients_mistake_is_answered_so() {
+    if !can_check("a request that breaks off") {
+        return;
+    }
+    let (_site, server) = webserver2("probes:echo");
+    let mut client = server.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n");
+    assert_eq!(Answer::read(&mut client).status, "400 Bad Request");
+    let mut client = server.connect();
+    client
+        .send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nshort")
+        .finish();
+    assert_eq!(Answer::read(&mut client).status, "400 Bad Request");
+    assert!(server.errors().contains("OSError"), "{}", server.errors());
+    assert_eq!(
+        Visitor::new(&server).ask("POST", "/", &[], b"whole").text(),
+        "whole"
+    );
+}
+
+#[test]
+fn large_bodies_both_ways() {
+    if !can_check("large bodies") {
+        return;
+    }
+    let body: Vec<u8> = (0..10_000_000u32).map(|n| (n % 251) as u8).collect();
+    for application in ["probes:echo", "probes:digest", "checked_probes:echo"] {
+        let (_site, server) = webserver2(application);
+        let answer = Visitor::new(&server).ask("POST", "/", &[], &body);
+        match application {
+            "probes:echo" => assert!(answer.body == body, "{} bytes", answer.body.len()),
+            _ => {
+                let sum: u64 = body.iter().map(|byte| u64::from(*byte)).sum();
+                assert_eq!(answer.text(), format!("{} {sum}", body.len()));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_errors_stream() {
+    if !can_check("wsgi.errors") {
+        return;
+    }
+    let (_site, server) = webserver2("probes:errors");
+    assert_eq!(Visitor::new(&server).get("/").text(), "6");
+    wait_for_errors(&server, "four\n");
+    let errors = server.errors();
+    let lines: Vec<&str> = errors.lines().collect();
+    assert_eq!(lines.len(), 4, "{errors}");
+    assert_eq!(
+        [lines[0], lines[1], lines[3]],
+        ["one \u{2713}", "two", "four"]
+    );
+    assert!(lines[2].starts_with("three "), "{errors}");
+}
+
+#[test]
+fn what_an_application_prints_comes_at_once() {
+    if !can_check("print in an application") {
+        return;
+    }
+    for program in [ONE, FORKING] {
+        let site = Site::new();
+        let server = site.serve(program, &["probes:prints"]);
+        for _ in 0..3 {
+            Visitor::new(&server).get("/");
+        }
+        let said = || server.output().matches("said by the application\n").count();
+        wait_for("three lines", || (said() == 3).then_some(()));
+    }
+}
+
+#[test]
+fn bodies_that_are_no_body() {
+    if !can_check("chunks that are not bytes") {
+        return;
+    }
+    let (_site, server) = webserver2("probes:chunk");
+    let mut visitor = Visitor::new(&server);
+    let not_bytes = |kind| {
+        format!("PEP 3333 wants each chunk of a body to be bytes, and this is of the type {kind}")
+    };
+    for (what, why) in [
+        ("str", not_bytes("str")),
+        ("bytearray", not_bytes("bytearray")),
+        ("none", not_bytes("NoneType")),
+        ("plain_str", not_bytes("str")),
+        ("plain_bytes", not_bytes("int")),
+        ("no_body", "'NoneType' object is not iterable".to_string()),
+        ("number", "'int' object is not iterable".to_string()),
+    ] {
+        let answer = visitor.get(&format!("/?{what}"));
+        let said = (
+            "500 Internal Server Error",
+            "500 Internal Server Error\n".to_string(),
+        );
+        assert_eq!(text(&answer), said, "{what}");
+        wait_for_errors(
+            &server,
+            &format!("the application raised TypeError: {why}\n"),
+        );
+    }
+}
+
+#[test]
+fn start_response_is_checked() {
+    if !can_check("start_response") {
+        return;
+    }
+    let (_site, server) = webserver2("probes:start");
+    let mut visitor = Visitor::new(&server);
+    let wrong_type = |what, wanted, got| {
+        format!("TypeError: PEP 3333 wants {what} to be {wanted}, and this is of the type {got}")
+    };
+    let broken = |rule| format!("AssertionError: the application broke a rule of PEP 3333: {rule}");
+    for (how, said) in [
+        ("status_bytes", wrong_type("a status", "a str", "bytes")),
+        ("status_none", wrong_type("a status", "a str", "NoneType")),
+        (
+            "status_short",
+            broken("a status is three digits from 200 to 599, a space, a reason"),
+        ),
+        ("status_line", broken("a status has no control characters")),
+        (
+            "headers_tuple",
+            wrong_type("the headers", "a list", "tuple"),
+        ),
+        ("headers_dict", wrong_type("the headers", "a list", "dict")),
+        (
+            "header_list",
+            wrong_type("a header", "a tuple of two", "list"),
+        ),
+        (
+            "header_three",
+            wrong_type("a header", "a tuple of two", "tuple"),
+        ),
+        (
+            "name_bytes",
+            wrong_type("the name of a header", "a str", "bytes"),
+        ),
+        (
+            "name_wrong",
+            broken("the name of a header field is a token"),
+        ),
+        (
+            "value_bytes",
+            wrong_type("the value of a header", "a str", "bytes"),
+        ),
+        (
+            "value_int",
+            wrong_type("the value of a header", "a str", "int"),
+        ),
+        (
+            "value_wide",
+            "ValueError: the header X-A has a character that is none of latin-1".into(),
+        ),
+        ("value_surrogate", "UnicodeEncodeError: ".into()),
+        (
+            "value_line",
+            broken("a header field has no control characters"),
+        ),
+        (
+            "value_nul",
+            broken("a header field has no control characters"),
+        ),
+        ("hop", broken("hop-by-hop header fields are the server's")),
+        (
+            "hop_te",
+            broken("hop-by-hop header fields are the server's"),
+        ),
+        (
+            "exc_info_wrong",
+            wrong_type("exc_info", "what sys.exc_info() gives", "ValueError"),
+        ),
+        (
+            "exc_info_empty",
+            wrong_type("exc_info", "what sys.exc_info() gives", "tuple"),
+        ),
+        (
+            "twice",
+            broken("start_response is called once, and again only with an error"),
+        ),
+        ("nothing", "TypeError: ".into()),
+        ("write_str", wrong_type("what is written", "bytes", "str")),
+        ("latin_1", "it was taken".to_string()),
+        ("subclass", "it was taken".to_string()),
+        ("keyword", "it was taken".to_string()),
+    ] {
+        let answer = visitor.get(&format!("/?{how}"));
+        assert!(answer.text().starts_with(&said), "{how}: {}", answer.text());
+        assert_eq!(answer.status, "200 OK", "{how}");
+        assert_eq!(answer.field("X-C"), None, "{how}");
+    }
+    let bytes = server.connect().send(get("/?latin_1")).read_to_end().0;
+    let value = bytes.windows(8).any(|bytes| bytes == b"X-A: \xe9\r\n");
+    assert!(value, "{}", String::from_utf8_lossy(&bytes));
+    assert_eq!(server.errors(), "");
+}
+
+#[test]
+fn a_head_that_has_not_left_is_replaced() {
+    if !can_check("exc_info before the first byte") {
+        return;
+    }
+    let (_site, server) = webserver2("probes:replaced");
+    let answer = Visitor::new(&server).get("/");
+    assert_eq!(
+        text(&answer),
+        ("503 Service Unavailable", "come back later".to_string())
+    );
+    assert_eq!(
+        (answer.field("X-Old"), answer.field("X-New")),
+        (None, Some("1"))
+    );
+    assert_eq!(server.errors(), "");
+}
+
+#[test]
+fn an_error_after_the_first_byte_is_raised_again() {
+    if !can_check("exc_info after the first byte") {
+        return;
+    }
+    let (site, server) = webserver2("probes:reraised");
+    let answer = Visitor::new(&server).get("/");
+    assert_eq!(text(&answer), ("200 OK", "first\n".to_string()));
+    assert_eq!(answer.field("Content-Length"), None);
+    assert_eq!(site.notes(), "the same: True, raised in reraised\n");
+    let why = "the application raised ValueError: no such fruit";
+    wait_for_errors(&server, why);
+}
+
+#[test]
+fn start_response_may_come_late_and_a_body_may_be_missing() {
+    if !can_check("a late start_response") {
+        return;
+    }
+    for application in ["probes:late", "checked_probes:late"] {
+        let (_site, server) = webserver2(application);
+        let answer = Visitor::new(&server).get("/");
+        assert_eq!(
+            text(&answer),
+            ("201 Created", "late\n".to_string()),
+            "{application}"
+        );
+    }
+    let (_site, server) = webserver2("probes:nothing");
+    let answer = Visitor::new(&server).get("/");
+    assert_eq!(text(&answer), ("204 No Content", String::new()));
+    assert_eq!(answer.field("Content-Length"), None);
+
+    let (_site, server) = webserver2("probes:never_starts");
+    assert_eq!(
+        Visitor::new(&server).get("/").status,
+        "500 Internal Server Error"
+    );
+}
+
+#[test]
+fn write_comes_before_what_is_returned() {
+    if !can_check("write") {
+        return;
+    }
+    for application in ["probes:writes", "checked_probes:writes"] {
+        let (_site, server) = webserver2(application);
+        let answer = Visitor::new(&server).get("/");
+        assert_eq!(answer.text(), "written\nreturned\n", "{application}");
+        assert_eq!(answer.field("Content-Length"), None);
+    }
+}
+
+#[test]
+fn a_file_as_a_body() {
+    if !can_check("wsgi.file_wrapper") {
+        return;
+    }
+    let (site, server) = webserver2("probes:wrapped");
+    let probes = fs::read(site.folder.join("probes.py")).expect("it was copied");
+    for path in ["/", "/?small"] {
+        assert!(Visitor::new(&server).get(path).body == probes, "{path}");
+    }
+    site.write("closed.py", "from probes import *\ndef app(environ, start):\n    if environ['PATH_INFO'] == '/closed': return kept_is_closed(environ, start)\n    return wrapped(environ, start)\n");
+    let server = site.serve(ONE, &["closed:app"]);
+    let mut client = server.connect();
+    client.send(get("/?small")).read_some();
+    client.reset();
+    Visitor::new(&server).get("/");
+    assert_eq!(Visitor::new(&server).get("/closed").text(), "[True, True]");
+
+    let server = site.serve(ONE, &["probes:wrapped_unclosable"]);
+    assert_eq!(Visitor::new(&server).get("/").text(), "onetwo");
+}

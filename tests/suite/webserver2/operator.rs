@@ -1,0 +1,138 @@
+//! What the operator sees.
+
+use super::{ask, echoed, whole};
+use std::net::TcpListener;
+use tests::client::get;
+use tests::programs;
+use tests::server::{run_to_end, Server};
+
+#[test]
+fn requests_and_answers_are_printed() {
+    let server = Server::start("webserver2 wsgiapp:app");
+    let request = "GET /hello HTTP/1.1\r\nHost: localhost\r\nX-Bell: \u{9b}2J\r\n\r\n";
+    let answer = ask(&server, request);
+    let date = answer.field("date").unwrap();
+    let wanted = format!(
+        "Serving HTTP on http://{}/ ...\n< GET /hello HTTP/1.1\n< Host: localhost\n\
+         < X-Bell: ??2J\n<\n> HTTP/1.1 200 OK\n> Date: {date}\n> Server: webserver2\n\
+         > Content-Type: text/plain\n> Content-Length: 44\n> Connection: close\n>\n\
+         }} [44 bytes data]\n",
+        server.address
+    );
+    server.wait_for_output("bytes data]\n");
+    assert_eq!(server.output(), wanted);
+
+    // Refusals too.
+    ask(&server, "GET / HTTP/2.0\r\n\r\n");
+    server.wait_for_output("< GET / HTTP/2.0\n<\n> HTTP/1.1 505 HTTP Version Not Supported\n");
+}
+
+#[test]
+fn the_environ_names_both_ends() {
+    let server = Server::start("webserver2 validator:echoapp:app");
+    let mut client = server.connect();
+    let answer = whole(client.send(get("/")).read_to_end());
+    let (environ, _) = echoed(&answer);
+    for (name, address) in [("SERVER", server.address), ("REMOTE", client.address())] {
+        let port = format!("{name}_PORT={}", address.port());
+        assert!(environ.lines().any(|line| line == port), "{environ}");
+    }
+}
+
+#[test]
+fn what_cannot_be_served_is_one_clear_line() {
+    let busy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let busy = busy.local_addr().unwrap();
+    let usage = "usage: webserver2 module:callable [ADDRESS]; try webserver2 wsgiapp:app\n";
+    let modules = "there is no module `nosuch`; there are wsgiapp, echoapp, ";
+    for (arguments, message) in [
+        ("", usage),
+        (
+            "wsgiapp",
+            "`wsgiapp` names no application: write module:callable, such as wsgiapp:app\n",
+        ),
+        (
+            "validator:wsgiapp",
+            "`wsgiapp` names no application: write module:callable, such as wsgiapp:app\n",
+        ),
+        ("nosuch:app", modules),
+        ("validator:accesslog:nosuch:app", modules),
+        (":", "there is no module ``; there are wsgiapp, echoapp, "),
+        (
+            "wsgiapp:nosuch",
+            "the module `wsgiapp` has no `nosuch`; it has app\n",
+        ),
+        ("wsgiapp:", "the module `wsgiapp` has no ``; it has app\n"),
+        (
+            "failapp:nosuch",
+            "the module `failapp` has no `nosuch`; it has early, late, panic\n",
+        ),
+        (
+            "wsgiapp:app nonsense",
+            "bind nonsense: invalid socket address",
+        ),
+        (
+            "wsgiapp:app 127.0.0.1:99999",
+            "bind 127.0.0.1:99999: invalid port value",
+        ),
+        (
+            &format!("wsgiapp:app {busy}"),
+            &format!("bind {busy}: Address already in use"),
+        ),
+    ] {
+        let mut command = programs::command(&format!("webserver2 {arguments}"));
+        let (code, output, errors) = run_to_end(&mut command);
+        assert_eq!((code, output.as_str()), (Some(1), ""), "{arguments}");
+        assert!(errors.starts_with(message), "{arguments}: {errors}");
+        assert_eq!(errors.lines().count(), 1, "{arguments}: {errors}");
+        if message.starts_with("bind") {
+            assert!(
+                errors.ends_with("; another address can be the last argument\n"),
+                "{errors}"
+            );
+        }
+    }
+}
+
+/// The command that brings in what was left out names a package that has the
+/// program, and the feature.
+#[test]
+fn what_was_left_out_comes_in_with_the_command_that_is_named() {
+    let mut metadata = programs::cargo();
+    metadata.args([
+        "metadata",
+        "--no-deps",
+        "--offline",
+        "--format-version",
+        "1",
+    ]);
+    let metadata = metadata.output().unwrap().stdout;
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+
+    let names = programs::course().programs.into_iter();
+    let names = names.filter(|program| program.arguments.is_some());
+    let names = names.map(|program| program.name);
+    let ours: Vec<String> = names.filter(|name| name.starts_with("webserver")).collect();
+    assert!(ours.len() >= 2, "{ours:?}");
+    for program in ours {
+        for (name, feature) in [("rocketapp:app", "rocket"), ("python:no:app", "python")] {
+            let mut command = programs::command(&format!("{program} {name}"));
+            let (_, _, errors) = run_to_end(&mut command);
+            let hint = errors.split_once("; ").unwrap_or_default().1;
+            let words: Vec<&str> = hint.split_whitespace().collect();
+            let ["cargo", "run", "-p", package, "--features", named, "--bin", bin, "--", this, "does", "that"] =
+                words[..]
+            else {
+                panic!("{program} {name}: {errors}");
+            };
+            assert_eq!((named, bin, this), (feature, program.as_str(), name));
+            let package = packages.iter().find(|found| found["name"] == package);
+            let package = package.unwrap_or_else(|| panic!("no such package: {hint}"));
+            assert!(package["features"][feature].is_array(), "{hint}");
+            let targets = package["targets"].as_array().unwrap();
+            let there = targets.iter().any(|target| target["name"] == bin);
+            assert!(there, "{package} has no {bin}: {hint}");
+        }
+    }
+}
