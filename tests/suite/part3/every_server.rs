@@ -91,7 +91,10 @@ fn ctrl_c_stops_a_server_and_its_children() {
         _ => None,
     });
     terminal.interrupt();
-    assert!(terminal.wait(LIMIT, |_| false), "the prompt does not come back");
+    assert!(
+        terminal.wait(LIMIT, |_| false),
+        "the prompt does not come back"
+    );
     for process in [server, child] {
         wait_for("its end", || {
             matches!(processes::state(process), None | Some('Z')).then_some(())
