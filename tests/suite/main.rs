@@ -7,6 +7,7 @@ mod bench;
 mod book_server;
 #[cfg(feature = "browser")]
 mod browser;
+mod comparison;
 mod debts;
 mod exercises;
 mod house;
