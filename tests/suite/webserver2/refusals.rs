@@ -151,7 +151,7 @@ fn malformed_requests_are_refused() {
         malformed.push((chunked(bad), BAD));
     }
     for large in [
-        "1000001\r\n",
+        "40000001\r\n",
         "ffffffffffffffff\r\n",
         "10000000000000000\r\n",
         "1\r\nx\r\nffffffffffffffff\r\n",
