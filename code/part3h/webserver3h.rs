@@ -1,4 +1,4 @@
-//! webserver3h: webserver3g that runs any application.
+//! webserver3h: webserver3g_signal_hook that runs any application.
 //!
 //!     cargo run --bin webserver3h -- module:callable [ADDRESS] [--warm PATH]
 //!
@@ -14,19 +14,43 @@ use gateway::log::{complain, print};
 use gateway::{options, refuse, respond, Application};
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::signal::{sigaction, signal, SaFlags, SigAction, SigHandler, SigSet, Signal};
-use nix::sys::socket::{self, listen, Backlog};
-use nix::sys::wait::{waitpid, WaitPidFlag, WaitStatus};
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use nix::sys::signal::{raise, signal, SigHandler, SigSet, Signal};
+use nix::sys::socket::{self, listen, Backlog, SockFlag};
 use nix::unistd::{fork, getpid, getppid, ForkResult};
-use std::io;
+use signal_hook::flag::register_usize;
+use signal_hook::low_level::pipe;
+use std::collections::HashSet;
+use std::io::{self, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsRawFd, FromRawFd};
-use std::process::ExitCode;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitCode, ExitStatus};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 
-const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait: the most there can be
+const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait, if the kernel allows as many
 const SOFTWARE: &str = "webserver3h"; // what the answers name as their server
+const SIGNALS: [Signal; 3] = [Signal::SIGCHLD, Signal::SIGINT, Signal::SIGTERM];
 
-/// webserver3g that runs any application
+/// Errors of the new connection, which accept hands on: see accept(2).
+const LOST: &[Errno] = &[
+    Errno::ECONNABORTED, // the client left while it was still waiting
+    Errno::EPERM,        // a firewall has forbidden it
+    Errno::EPROTO,
+    Errno::ENOPROTOOPT,
+    Errno::EOPNOTSUPP,
+    Errno::ENETDOWN,
+    Errno::ENETUNREACH,
+    Errno::EHOSTDOWN,
+    Errno::EHOSTUNREACH,
+    Errno::ETIMEDOUT,
+    #[cfg(target_os = "linux")]
+    Errno::ENONET,
+];
+
+/// webserver3g_signal_hook that runs any application
 #[derive(Parser)]
 #[command(name = SOFTWARE, version)]
 struct Options {
@@ -60,11 +84,13 @@ fn run(options: Options) -> gateway::Result<()> {
         complain(format!("warmed up with GET {path}: {status}"));
     }
     // ANCHOR_END: warm
-    serve_forever(&options, &application)?;
-    Ok(())
+    let told = serve_forever(&options, &application)?;
+    default_signals(); // from here on, the next one ends us at once
+    end_by(told)
 }
 
-fn serve_forever(options: &Options, application: &dyn Application) -> io::Result<()> {
+/// Serves until a signal tells it to end, and gives that signal.
+fn serve_forever(options: &Options, application: &dyn Application) -> io::Result<Signal> {
     let address = options.address.as_str();
     let listener = TcpListener::bind(address).map_err(|error| {
         let why = match address.starts_with(':') {
@@ -74,28 +100,48 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
         let hint = "another address can be the last argument";
         io::Error::new(error.kind(), format!("bind {address}: {why}; {hint}"))
     })?;
-    // The library has asked for a queue of 128. The call that comes last counts.
+    // std has called listen with 128; a second listen replaces the backlog.
     let backlog = Backlog::new(BACKLOG).and_then(|backlog| listen(&listener, backlog));
     backlog.map_err(|errno| failed("listen", errno))?;
 
     let address = listener.local_addr()?;
     print(format!("Serving HTTP on http://{address}/ ...\n").as_bytes());
 
-    let handler = SigHandler::Handler(reap);
-    let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
-    // SAFETY: reap calls only what a signal handler may call, and restores errno.
-    let installed = unsafe { sigaction(Signal::SIGCHLD, &action) };
-    installed.map_err(|errno| failed("sigaction", errno))?;
+    // ANCHOR: signals
+    let (mut wakes, writer) = UnixStream::pair()?;
+    wakes.set_nonblocking(true)?;
+    let told = Arc::new(AtomicUsize::new(0)); // by which signal to end
+    for signal in SIGNALS {
+        if signal != Signal::SIGCHLD {
+            register_usize(signal as i32, Arc::clone(&told), signal as usize)?;
+        }
+        pipe::register(signal as i32, writer.try_clone()?)?;
+    }
+    // The mask is inherited: whoever started us may have blocked them.
+    let unblocked = SigSet::from_iter(SIGNALS).thread_unblock();
+    unblocked.map_err(|errno| failed("pthread_sigmask", errno))?;
+    // ANCHOR_END: signals
+    // Non-blocking: the connection that poll reported may be gone before accept.
+    listener.set_nonblocking(true)?;
 
+    let mut children = HashSet::new(); // that have not been reaped
     loop {
+        wait_for_either(&listener, &wakes)?;
+        while matches!(wakes.read(&mut [0; 64]), Ok(1..)) {}
+        reap(&mut children);
+        if let Ok(signal) = Signal::try_from(told.load(Ordering::Relaxed) as i32) {
+            return Ok(signal);
+        }
         let connection = match accept(&listener) {
             Ok(connection) => connection,
-            // The client left while it was still waiting: no reason to stop.
-            Err(Errno::ECONNABORTED) => continue,
-            // A signal came, and its handler has seen to it.
-            Err(Errno::EINTR) => continue,
+            // It was a signal, and no client.
+            Err(Errno::EAGAIN | Errno::EINTR) => continue,
+            // The error is that connection's, and the next may be better.
+            Err(errno) if LOST.contains(&errno) => continue,
             Err(errno) => return Err(failed("accept", errno)),
         };
+        // On macOS and the BSDs it inherits O_NONBLOCK from the listener.
+        connection.set_nonblocking(false)?;
         // ANCHOR: fork
         let still = apps::before_fork();
         // SAFETY: this thread is the program's only one, but for those that an
@@ -105,19 +151,25 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
                 still.after_fork_in_child();
                 drop(listener); // the child's copy
 
-                // Its children, if the application has any, are not ours to reap.
-                // SAFETY: no function is installed. There is such a signal, so it succeeds.
-                let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) };
+                drop(wakes); // which are the parent's
+
+                // The application begins as it would without us, and Ctrl-C ends it.
+                default_signals();
+                if told.load(Ordering::Relaxed) != 0 {
+                    // SAFETY: as below. It has been told as well, before it could obey.
+                    unsafe { libc::_exit(0) }
+                }
                 let handled = handle_request(connection, address, &options.limits, application);
                 if let Err(error) = handled {
                     complain(format!("request: {error}"));
                 }
-                // SAFETY: it ends this process and touches no memory.
+                // SAFETY: _exit only ends the process: no destructor and no atexit hook runs.
                 unsafe { libc::_exit(0) }
             }
-            Ok(ForkResult::Parent { .. }) => {
+            Ok(ForkResult::Parent { child }) => {
                 still.after_fork_in_parent();
                 drop(connection); // the parent's copy
+                children.insert(child.as_raw());
             }
             Err(errno) => return Err(failed("fork", errno)),
         }
@@ -125,20 +177,63 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
     }
 }
 
-extern "C" fn reap(_: libc::c_int) {
-    let errno = Errno::last_raw(); // of the code that the signal interrupted
-    loop {
-        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            // Those who are left have not ended; or none is left.
-            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => break,
-            _ => {}
-        }
+fn wait_for_either(listener: &TcpListener, wakes: &UnixStream) -> io::Result<()> {
+    let sources = [listener.as_fd(), wakes.as_fd()];
+    let mut sources = sources.map(|source| PollFd::new(source, PollFlags::POLLIN));
+    match poll(&mut sources, PollTimeout::NONE) {
+        // poll is not restarted, not even with SA_RESTART. The byte has been written.
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(errno) => Err(failed("poll", errno)),
     }
-    Errno::set_raw(errno);
 }
 
-/// The kernel's accept, once. The library's would call it again after a signal.
+// ANCHOR: reap
+/// Reaps those that have ended, of our own children. What the application has
+/// started, in a thread of its own, is left to the application.
+fn reap(children: &mut HashSet<libc::pid_t>) {
+    while let Some(child) = one_that_has_ended() {
+        if children.remove(&child) {
+            is_there(child);
+        } else {
+            // It is not ours, and hides who comes after it.
+            children.retain(|child| is_there(*child));
+            return;
+        }
+    }
+}
+
+/// A child of this process that has ended, whoever has started it. It is not reaped.
+fn one_that_has_ended() -> Option<libc::pid_t> {
+    let how = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: it is made of numbers and addresses, which may be zero.
+    let mut child: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: waitid writes into `child`, and no further.
+    let found = unsafe { libc::waitid(libc::P_ALL, 0, &mut child, how) };
+    // SAFETY: waitid has filled in the process id, or left it zero.
+    let child = unsafe { child.si_pid() };
+    (found == 0 && child != 0).then_some(child)
+}
+
+/// Whether our child has not ended yet. If it has, it is reaped, and if it was not
+/// by its own will, that is said.
+fn is_there(child: libc::pid_t) -> bool {
+    let mut status = 0;
+    // SAFETY: waitpid writes into `status`, and no further.
+    let reaped = unsafe { libc::waitpid(child, &mut status, libc::WNOHANG) };
+    let status = ExitStatus::from_raw(status);
+    if reaped == child && !status.success() {
+        complain(format!("child pid {child}: {status}"));
+    }
+    reaped == 0
+}
+// ANCHOR_END: reap
+
+/// The kernel's accept without a retry: that of std repeats the call on EINTR.
 fn accept(listener: &TcpListener) -> Result<TcpStream, Errno> {
+    // CLOEXEC: a program that is started from here does not inherit it.
+    #[cfg(not(target_vendor = "apple"))]
+    let connection = socket::accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC)?;
+    #[cfg(target_vendor = "apple")] // which has no accept4
     let connection = socket::accept(listener.as_raw_fd())?;
     // SAFETY: the kernel has opened this descriptor for us, and nothing else owns it.
     Ok(unsafe { TcpStream::from_raw_fd(connection) })
@@ -171,6 +266,22 @@ fn handle_request(
     connection.close(limits.linger); // the client need not wait for our terminal
     print_response(&outcome);
     outcome.error.map_or(Ok(()), Err)
+}
+
+/// Lets each of the signals do again what it does by default.
+fn default_signals() {
+    for each in SIGNALS {
+        // SAFETY: no function is installed. There are such signals.
+        let _ = unsafe { signal(each, SigHandler::SigDfl) };
+    }
+}
+
+/// Ends this process as the signal would have ended it by default.
+fn end_by(told: Signal) -> ! {
+    // SAFETY: no function is installed.
+    let _ = unsafe { signal(told, SigHandler::SigDfl) }.and_then(|_| raise(told));
+    // Still here: for process 1 no signal has a default.
+    std::process::exit(128 + told as i32)
 }
 
 fn failed(call: &str, errno: Errno) -> io::Error {
