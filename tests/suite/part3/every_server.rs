@@ -10,7 +10,7 @@ use tests::processes::{self, Process};
 use tests::programs::{executable, folder};
 use tests::server::{run_to_end, Server};
 use tests::terminal::Terminal;
-use tests::wait_for;
+use tests::{wait_for, LIMIT};
 
 #[test]
 fn every_server_says_where_it_serves_and_gives_the_answer_of_the_series() {
@@ -109,7 +109,10 @@ fn ctrl_c_stops_a_server_and_its_children() {
         _ => None,
     });
     terminal.interrupt();
-    assert!(terminal.wait(|_| false), "the prompt does not come back");
+    assert!(
+        terminal.wait(LIMIT, |_| false),
+        "the prompt does not come back"
+    );
     for process in [server, child] {
         wait_for("its end", || {
             matches!(processes::state(process), None | Some('Z')).then_some(())
