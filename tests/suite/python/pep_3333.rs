@@ -314,7 +314,7 @@ fn start_response_is_checked() {
     let bytes = server.connect().send(get("/?latin_1")).read_to_end().0;
     let value = bytes.windows(8).any(|bytes| bytes == b"X-A: \xe9\r\n");
     assert!(value, "{}", String::from_utf8_lossy(&bytes));
-    assert_eq!(server.errors(), "");
+    assert_eq!(server.errors_when_idle(), "");
 }
 
 #[test]
@@ -332,7 +332,7 @@ fn a_head_that_has_not_left_is_replaced() {
         (answer.field("X-Old"), answer.field("X-New")),
         (None, Some("1"))
     );
-    assert_eq!(server.errors(), "");
+    assert_eq!(server.errors_when_idle(), "");
 }
 
 #[test]
