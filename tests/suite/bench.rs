@@ -119,7 +119,7 @@ impl Place {
     fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
         let mut bench = self.bench(arguments);
         bench.arg("--json").arg(self.json());
-        let end = run_to_end(&mut bench);
+        let end = run_to_end(&mut beside_others(&bench));
         assert_eq!(self.processes(), Vec::<String>::new(), "processes left");
         end
     }
@@ -155,6 +155,15 @@ impl Drop for Place {
         }
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// The same command with a smaller share of the processor. Its load lasts for a fixed
+/// time, and the more it gets of that, the longer all other tests take.
+fn beside_others(command: &Command) -> Command {
+    let mut nice = Command::new("nice");
+    nice.args(["-n", "5"]).arg(command.get_program());
+    nice.args(command.get_args());
+    nice
 }
 
 /// The bench cannot be tried without the tool that makes its load.
@@ -260,7 +269,7 @@ fn the_errors_of_the_load_tool_are_reported() {
     let mut place = Place::new("errors");
     let body = format!("body = {HELLO:?}\nconnection = \"keep-alive\"");
     place.row("lengthless", "webserver1", &body);
-    let (code, _, errors) = place.run(&[]);
+    let (code, _, errors) = place.run(&["--rounds=1"]);
     assert_eq!(code, Some(0), "{errors}");
     let server = &place.record()["servers"][0];
     assert_eq!(server["tool"], "wrk");
@@ -296,7 +305,7 @@ fn connections_that_stay_are_measured_with_wrk() {
          cwd = {:?}\ncommand = \"python3 alive.py {{address}}\"\nversion = \"python3 -V\"\n",
         place.mark, place.folder
     ));
-    let (code, output, errors) = place.run(&[]);
+    let (code, output, errors) = place.run(&["--rounds=1"]);
     assert_eq!(code, Some(0), "{errors}");
     assert!(output.contains("keep-alive"), "{output}");
     let server = &place.record()["servers"][0];
@@ -357,14 +366,14 @@ fn what_is_missing_is_named() {
         return;
     }
     let named = "left out: gone: no no-such-tool; make one";
-    let (code, output, errors) = place.run(&[]);
+    let (code, output, errors) = place.run(&["--rounds=1"]);
     assert_eq!(code, Some(1));
     assert!(errors.contains(named), "{errors}");
     assert!(
         output.contains("here "),
         "the others are measured: {output}"
     );
-    let (code, _, errors) = place.run(&["--available"]);
+    let (code, _, errors) = place.run(&["--rounds=1", "--available"]);
     assert_eq!(code, Some(0), "{errors}");
     assert!(errors.contains(named), "{errors}");
 }
@@ -420,7 +429,7 @@ fn the_peers_answer() {
     let mut bench = program("bench");
     bench.args(["--rounds=1", "--seconds=1", "--warm-up=1"]);
     bench.arg("--servers=fork.c,webserver3g.py");
-    let (code, output, errors) = run_to_end(&mut bench);
+    let (code, output, errors) = run_to_end(&mut beside_others(&bench));
     assert_eq!(code, Some(0), "{errors}");
     for line in output.lines().filter(|line| line.contains(" close ")) {
         let words: Vec<&str> = line.split_whitespace().collect();

@@ -115,7 +115,12 @@ fn an_application_that_fails_in_3h_hurts_its_own_client() {
     let (answer, end) = patient.ask(&get("/?x"));
     assert!(answer.ends_with("\r\n\r\nx"), "{answer}");
     assert_eq!(end, End::Closed);
-    let panicked = |server: &Server| server.errors().matches("application panicked\n").count();
+    let panicked = |server: &Server| {
+        server
+            .errors_when_idle()
+            .matches("application panicked\n")
+            .count()
+    };
     assert_eq!(panicked(&server), 3, "{}", server.errors());
     assert!(server.is_running());
     assert_eq!(server.lasting_zombies(), 0);

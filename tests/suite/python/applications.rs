@@ -79,7 +79,7 @@ fn visit(program: &str, application: &str) {
     );
     let status = missing.status.to_uppercase();
     assert_eq!((status.as_str(), missing.text()), said, "{}", context());
-    assert_eq!(server.errors(), "", "{program} {application}");
+    assert_eq!(server.errors_when_idle(), "", "{program} {application}");
 }
 
 #[test]

@@ -323,10 +323,7 @@ fn start_response_is_checked() {
     let value = bytes.windows(8).any(|bytes| bytes == b"X-A: \xe9\r\n");
     assert!(value, "{}", String::from_utf8_lossy(&bytes));
     // Each of them is told of once.
-    let told = tests::wait_for("what was left out", || {
-        let errors = server.errors();
-        (errors.lines().count() >= 2).then_some(errors)
-    });
+    let told = server.errors_when_idle();
     for (line, field) in told.lines().zip(["Connection", "Transfer-Encoding"]) {
         assert!(
             line.starts_with(&format!("the application's field {field} is left out")),
@@ -351,7 +348,7 @@ fn a_head_that_has_not_left_is_replaced() {
         (answer.field("X-Old"), answer.field("X-New")),
         (None, Some("1"))
     );
-    assert_eq!(server.errors(), "");
+    assert_eq!(server.errors_when_idle(), "");
 }
 
 #[test]

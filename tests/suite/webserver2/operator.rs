@@ -20,7 +20,7 @@ fn requests_and_answers_are_printed() {
         server.address
     );
     server.wait_for_output("bytes data]\n");
-    assert_eq!(server.output(), wanted);
+    assert_eq!(server.output_when_idle(), wanted);
 
     // Refusals too.
     ask(&server, "GET / HTTP/2.0\r\n\r\n");
