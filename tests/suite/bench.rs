@@ -175,6 +175,70 @@ fn lacks(tool: &str, check: &str) -> bool {
     lacks
 }
 
+/// A minute of measuring would be lost.
+#[test]
+fn a_record_that_cannot_be_written_is_found_first() {
+    let mut place = Place::new("unwritable");
+    place.hello("first", "webserver1");
+    let file = place.folder.join("file");
+    fs::write(&file, "").unwrap();
+    let folder = place.folder.display();
+    for record in [format!("{folder}/file/run.json"), folder.to_string()] {
+        let (code, output, errors) = run_to_end(place.bench(&[]).arg("--json").arg(&record));
+        assert_eq!((code, output.as_str()), (Some(1), ""), "{errors}");
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+        let (_, fork_cost, _) = run_to_end(program("fork_cost").args(["--json", &record]));
+        assert_eq!(fork_cost, "", "it has measured first");
+    }
+    // One that can be written is not there before it is whole.
+    let (_, _, errors) = place.run(&["--baseline=none"]);
+    assert!(errors.contains("none is not measured"), "{errors}");
+    assert!(!place.json().exists());
+}
+
+#[test]
+fn every_program_says_how_it_is_used() {
+    for name in ["bench", "fork_cost", "figure"] {
+        for flag in ["--help", "-h", "--version", "-V"] {
+            let (code, output, errors) = run_to_end(program(name).arg(flag));
+            assert_eq!((code, errors.as_str()), (Some(0), ""), "{name} {flag}");
+            let longest = output.lines().map(|line| line.chars().count()).max();
+            assert!(longest <= Some(100), "{output}");
+        }
+        let (code, output, errors) = run_to_end(program(name).arg("--no-such-option"));
+        assert_eq!((code, output.as_str()), (Some(2), ""), "{name}");
+        assert!(errors.starts_with("error: "), "{errors}");
+    }
+}
+
+/// Fifteen connections on two load processes are eight and seven.
+#[test]
+fn all_connections_are_opened() {
+    if lacks("ab", "how the bench divides connections") {
+        return;
+    }
+    let mut place = Place::new("connections");
+    place.hello("first", "webserver1");
+    let (code, _, errors) = place.run(&["--connections=15", "--rounds=1"]);
+    assert_eq!(code, Some(0), "{errors}");
+    let run = place.record();
+    let tool = &run["tools"]["ab"];
+    let commands = tool["command"].as_str().unwrap();
+    let shares: Vec<u64> = commands
+        .split(" -c ")
+        .skip(1)
+        .map(|rest| rest.split(' ').next().unwrap().parse().unwrap())
+        .collect();
+    let processes = tool["processes"].as_u64().unwrap();
+    let (most, least) = (shares[0], *shares.last().unwrap());
+    let larger = 15 - least * processes;
+    assert_eq!(
+        most * larger + least * (processes - larger),
+        15,
+        "{commands}"
+    );
+}
+
 #[test]
 fn servers_are_measured_in_turn() {
     if lacks("ab", "the bench measures two servers") {
