@@ -582,13 +582,6 @@ fn figures_in_the_text_are_those_of_the_record() {
             "7.2",
         ),
         (
-            "part2/applications-around-applications.md",
-            "part2.json",
-            "webserver2",
-            "rate",
-            "69,676",
-        ),
-        (
             "part3/what-you-can-build.md",
             "part3.json",
             "webserver3g",

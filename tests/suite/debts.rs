@@ -5,17 +5,18 @@
 //! once the program that repays it stands in the course, that it is gone there, and
 //! that this program goes on to serve: one that has ended does not fail any more.
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{kill, Signal};
+use nix::unistd::Pid;
 use std::collections::BTreeSet;
 use std::process::Command;
 use tests::client::{get, Client, End};
 use tests::experiments::{
     child_that_ends_during_accept, children_that_end_together, crowd, is_frozen_by_a_stopped_child,
-    END,
+    silent_client, END,
 };
 use tests::processes::{self, Process};
 use tests::programs::course;
-use tests::server::{run_to_end, Server, Setup};
+use tests::server::{run_to_end, wait_for_state, Server, Setup};
 use tests::wait_for;
 
 /// Shows the debt named `test`: `fails` says whether a server fails.
@@ -213,6 +214,20 @@ fn every_path_is_the_same_page() {
     });
 }
 
+/// ESC and `[2J`: with these bytes a terminal clears its screen.
+#[test]
+fn a_client_writes_on_the_terminal() {
+    debt("a_client_writes_on_the_terminal", |server| {
+        let request = "GET / HTTP/1.1\r\nHost: localhost\r\nX: \x1b[2J\r\n\r\n";
+        let (answer, _) = server.connect().ask(request);
+        assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
+        // Its output is there when the next visitor has been seen.
+        server.connect().ask(&get("/next"));
+        server.wait_for_output("GET /next");
+        format!("{}{}", server.output(), server.errors()).contains('\x1b')
+    });
+}
+
 #[test]
 fn one_request_at_a_time() {
     debt("one_request_at_a_time", |server| {
@@ -290,6 +305,23 @@ fn a_signal_ends_the_server() {
 }
 
 #[test]
+fn it_waits_for_a_child_that_has_only_stopped() {
+    debt("it_waits_for_a_child_that_has_only_stopped", |server| {
+        let (_held, child) = silent_client(server);
+        server.wait_until_idle();
+        let signal = |signal| kill(Pid::from_raw(child as i32), signal);
+        assert_eq!(signal(Signal::SIGSTOP), Ok(()));
+        wait_for_state(child, 'T');
+        let mut other = server.connect();
+        other.send(get("/"));
+        server.wait_until_idle();
+        let frozen = server.is_running() && other.read_now().is_empty();
+        assert_eq!(signal(Signal::SIGCONT), Ok(()));
+        frozen
+    });
+}
+
+#[test]
 fn one_signal_stands_for_many() {
     debt("one_signal_stands_for_many", |server| {
         children_that_end_together(server, 8) == 7
@@ -320,6 +352,63 @@ fn a_crowd_of_silent_clients_ends_the_server() {
         server.wait_until_idle();
         !server.is_running() && server.errors().contains("fork: EAGAIN")
     });
+}
+
+/// Starts another of the server's kind, as process 1 of a namespace of its own.
+#[cfg(target_os = "linux")]
+#[test]
+fn as_process_1_it_hears_no_signal() {
+    let mut tool = vec!["unshare", "--pid", "--fork", "--kill-child"];
+    if !nix::unistd::geteuid().is_root() {
+        tool.extend(["--user", "--map-root-user"]);
+    }
+    let mut probe = Command::new(tool[0]);
+    if !probe
+        .args(&tool[1..])
+        .arg("true")
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        return tests::left_out("a server that is process 1", "namespaces of processes");
+    }
+    debt("as_process_1_it_hears_no_signal", |server| {
+        let program = std::fs::read_link(format!("/proc/{}/exe", server.pid())).unwrap();
+        let program = program.file_name().unwrap().to_str().unwrap();
+        let arguments = match program {
+            "webserver3h" => " wsgiapp:app",
+            _ => "",
+        };
+        [Signal::SIGINT, Signal::SIGTERM].into_iter().all(|signal| {
+            let setup = Setup::new(&format!("{program}{arguments}")).under(&tool);
+            let mut first = setup.start().unwrap_or_else(|error| panic!("{error}"));
+            let pid = first.wait_for_children(1)[0].pid;
+            let sent = kill(Pid::from_raw(pid as i32), signal);
+            assert_eq!(sent, Ok(()));
+            first.wait_until_idle();
+            // And it serves on.
+            first.is_running() && !first.connect().send(get("/")).read_until(END).is_empty()
+        })
+    });
+}
+
+/// The pipe holds 65,536 bytes, and a line of each request goes into it.
+#[test]
+fn a_log_that_nobody_reads_holds_the_clients() {
+    let script = "\"$0\" \"$@\" | { head -n 1; exec sleep 1000; }";
+    let unread = |setup: Setup| setup.under(&["sh", "-c", script]);
+    debt_of(
+        "a_log_that_nobody_reads_holds_the_clients",
+        unread,
+        |server| {
+            let request = get(&format!("/{}", "x".repeat(900)));
+            let held = |_| {
+                let mut client = server.connect();
+                let (answer, end) = client.send(&request).read_soon();
+                answer.is_empty() && end == End::Silent
+            };
+            (0..150).any(held)
+        },
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 #[cfg(target_os = "linux")]
 mod bench;
+mod book_server;
 #[cfg(feature = "browser")]
 mod browser;
 mod comparison;
