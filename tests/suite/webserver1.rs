@@ -33,6 +33,23 @@ fn the_request_is_printed_as_it_came() {
     let server = Server::start("webserver1");
     server.connect().ask(&get("/as/it/came"));
     server.wait_for_output(&get("/as/it/came"));
+    // And nothing else, of the buffer say: the next request comes straight behind it.
+    server.connect().ask(&get("/next"));
+    server.wait_for_output(&get("/next"));
+    let line = format!("Serving HTTP on http://{}/ ...\n", server.address);
+    let all = format!("{line}{}{}", get("/as/it/came"), get("/next"));
+    assert_eq!(server.output(), all);
+}
+
+/// What it has not read when it closes resets the connection.
+#[test]
+fn of_a_request_1024_bytes_are_read() {
+    let server = Server::start("webserver1");
+    for (length, end) in [(1024, End::Closed), (1025, End::Reset)] {
+        let path = "x".repeat(length - get("/").len());
+        let (answer, ended) = server.connect().ask(&get(&format!("/{path}")));
+        assert_eq!(ended, end, "{length} bytes got {answer:?}");
+    }
 }
 
 #[test]

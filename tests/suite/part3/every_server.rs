@@ -22,6 +22,8 @@ fn every_server_says_where_it_serves_and_gives_the_answer_of_the_series() {
         let answer = client.send(get("/hello")).read_until(END);
         assert_eq!(answer, ANSWER, "{program}");
         server.wait_for_output(&get("/hello"));
+        // Of its buffer what came, and no more.
+        assert!(!server.output().contains('\0'), "{program}");
     }
 }
 
