@@ -43,8 +43,10 @@ fn run() -> gateway::Result<()> {
     let name = next().ok_or(USAGE)?;
     let address = next().unwrap_or_else(|| ADDRESS.to_string());
     let application = apps::load(&name)?;
-    serve_forever(&address, &application)?;
-    Ok(())
+    apps::finish_on_signals();
+    let served = serve_forever(&address, &application);
+    apps::finish();
+    Ok(served?)
 }
 // ANCHOR_END: main
 

@@ -59,8 +59,10 @@ fn run() -> gateway::Result<()> {
         eprintln!("warmed up with GET {path}: {status}");
     }
     // ANCHOR_END: warm
-    serve_forever(&address, &application)?;
-    Ok(())
+    apps::finish_on_signals();
+    let served = serve_forever(&address, &application);
+    apps::finish();
+    Ok(served?)
 }
 
 fn serve_forever(address: &str, application: &dyn Application) -> io::Result<()> {
@@ -94,8 +96,8 @@ fn serve_forever(address: &str, application: &dyn Application) -> io::Result<()>
         };
         // ANCHOR: fork
         let still = apps::before_fork();
-        // SAFETY: this thread is the program's only one, but for those that an
-        // interpreter inside has started: and that one is held still by this thread.
+        // SAFETY: the child has this thread alone. What another may hold here, of the
+        // locks that the child takes, this one holds: see before_fork.
         match unsafe { fork() } {
             Ok(ForkResult::Child) => {
                 still.after_fork_in_child();
@@ -107,6 +109,7 @@ fn serve_forever(address: &str, application: &dyn Application) -> io::Result<()>
                 if let Err(error) = handle_request(connection, address, application) {
                     eprintln!("request: {error}");
                 }
+                apps::finish();
                 // SAFETY: it ends this process and touches no memory.
                 unsafe { libc::_exit(0) }
             }

@@ -35,6 +35,7 @@ pub mod axumapp;
 pub mod cotapp;
 pub mod echoapp;
 pub mod failapp;
+mod finish;
 mod fork;
 #[cfg(feature = "python")]
 mod python;
@@ -44,6 +45,7 @@ pub mod streamapp;
 pub mod wsgiapp;
 // ANCHOR_END: mods
 
+pub use finish::{finish, finish_on_signals};
 pub use fork::{before_fork, warm, Fork};
 
 use gateway::Application;
