@@ -3,6 +3,7 @@
 
 #![deny(missing_docs)]
 
+pub mod answer;
 pub mod client;
 pub mod experiments;
 pub mod processes;

@@ -1,7 +1,8 @@
 //! Python's applications on the servers of the course: their environment, the
-//! servers with Python inside, and a client with a memory.
+//! servers with Python inside, and a client that keeps its cookies.
 
-use crate::client::{Client, End};
+use crate::answer::Answer;
+use crate::client::Client;
 use crate::programs::{cargo, folder};
 use crate::server::Server;
 use crate::{left_out, say};
@@ -245,31 +246,18 @@ pub fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A client that keeps cookies, as a browser does.
-pub struct Browser<'a> {
+/// A client that keeps its cookies from one request to the next.
+pub struct Visitor<'a> {
     server: &'a Server,
     cookies: BTreeMap<String, String>,
     /// `Authorization`, if there is one.
     pub authorization: Option<String>,
 }
 
-/// An answer.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// The status: `200 OK`.
-    pub status: String,
-    /// The header fields, as they came.
-    pub headers: Vec<(String, String)>,
-    /// The body.
-    pub body: Vec<u8>,
-    /// How the connection ended.
-    pub end: End,
-}
-
-impl<'a> Browser<'a> {
+impl<'a> Visitor<'a> {
     /// One that has been nowhere yet.
-    pub fn new(server: &'a Server) -> Browser<'a> {
-        Browser {
+    pub fn new(server: &'a Server) -> Visitor<'a> {
+        Visitor {
             server,
             cookies: BTreeMap::new(),
             authorization: None,
@@ -343,67 +331,6 @@ impl<'a> Browser<'a> {
     /// The value of a cookie that it has been given.
     pub fn cookie(&self, name: &str) -> Option<&str> {
         self.cookies.get(name).map(String::as_str)
-    }
-}
-
-impl Answer {
-    /// All that comes to this client.
-    ///
-    /// # Panics
-    ///
-    /// When it is no answer.
-    pub fn read(client: &mut Client) -> Answer {
-        let (bytes, end) = client.read_to_end();
-        let blank = bytes.windows(4).position(|four| four == b"\r\n\r\n");
-        let blank = blank.unwrap_or_else(|| {
-            let text = String::from_utf8_lossy(&bytes);
-            panic!("this is no answer: {text:?}, and then it was {end:?}")
-        });
-        let head = String::from_utf8_lossy(&bytes[..blank]).into_owned();
-        let mut lines = head.split("\r\n");
-        let status = lines.next().unwrap_or_default();
-        let headers = lines.map(|line| {
-            let (name, value) = line.split_once(':').unwrap_or((line, ""));
-            (name.to_string(), value.trim().to_string())
-        });
-        Answer {
-            status: status
-                .strip_prefix("HTTP/1.1 ")
-                .unwrap_or(status)
-                .to_string(),
-            headers: headers.collect(),
-            body: bytes[blank + 4..].to_vec(),
-            end,
-        }
-    }
-
-    /// The body as text.
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    /// The first header field of that name.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let mut headers = self.headers.iter();
-        let (_, value) = headers.find(|(field, _)| field.eq_ignore_ascii_case(name))?;
-        Some(value)
-    }
-
-    /// All header fields of that name.
-    pub fn all(&self, name: &str) -> Vec<&str> {
-        let headers = self.headers.iter();
-        let named = headers.filter(|(field, _)| field.eq_ignore_ascii_case(name));
-        named.map(|(_, value)| value.as_str()).collect()
-    }
-
-    /// The body as JSON.
-    ///
-    /// # Panics
-    ///
-    /// When it is none.
-    pub fn json(&self) -> serde_json::Value {
-        let value = serde_json::from_slice(&self.body);
-        value.unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 }
 

@@ -12,6 +12,7 @@ use flate2::write::GzDecoder;
 use nix::sys::signal::Signal;
 use std::io::Write;
 use std::net::TcpListener;
+use tests::answer::Answer;
 use tests::client::{get, Client, End};
 use tests::experiments::END;
 use tests::processes::Process;
@@ -212,41 +213,6 @@ fn patience() {
     });
 }
 
-/// An answer: its head as text, its body as bytes.
-struct Answer {
-    head: String,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    /// The answer to a request for `path` with some more fields.
-    fn to(server: &Server, method: &str, path: &str, fields: &str) -> Result<Answer, String> {
-        let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
-        let (answer, _) = server.connect().send(request).read_to_end();
-        let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n");
-        let end = end.ok_or_else(|| {
-            let answer = String::from_utf8_lossy(&answer).into_owned();
-            format!("{method} {path} got no head: {answer:?}")
-        })?;
-        Ok(Answer {
-            head: String::from_utf8_lossy(&answer[..end + 2]).into_owned(),
-            body: answer[end + 4..].to_vec(),
-        })
-    }
-
-    fn status(&self) -> &str {
-        self.head.split(' ').nth(1).unwrap_or_default()
-    }
-
-    /// All fields of that name, as one.
-    fn field(&self, name: &str) -> Option<String> {
-        let fields = self.head.lines().filter_map(|line| line.split_once(": "));
-        let named = fields.filter(|(field, _)| field.eq_ignore_ascii_case(name));
-        let values: Vec<&str> = named.map(|(_, value)| value).collect();
-        (!values.is_empty()).then(|| values.join(", "))
-    }
-}
-
 #[test]
 fn range() {
     exercise(
@@ -268,10 +234,10 @@ fn range() {
                 ("BYTES=1-2", 1, 2),
             ] {
                 let answer = ask("GET", &format!("Range: {range}\r\n"))?;
-                let status = format!("{range} wanted the status 206, and got {}", answer.status());
-                ensure(answer.status() == "206", status)?;
+                let status = format!("{range} wanted the status 206, and got {}", answer.code());
+                ensure(answer.code() == "206", status)?;
                 let wanted = Some(format!("bytes {first}-{last}/1000000"));
-                let found = answer.field("Content-Range");
+                let found = answer.list("Content-Range");
                 let wrong = format!("{range} wanted Content-Range {wanted:?}, and got {found:?}");
                 ensure(found == wanted, wrong)?;
                 let right = answer.body == document[first..=last];
@@ -286,9 +252,9 @@ fn range() {
                 "bytes=99999999999999999999999-",
             ] {
                 let answer = ask("GET", &format!("Range: {range}\r\n"))?;
-                let status = format!("{range} wanted the status 416, and got {}", answer.status());
-                ensure(answer.status() == "416", status)?;
-                let found = answer.field("Content-Range");
+                let status = format!("{range} wanted the status 416, and got {}", answer.code());
+                ensure(answer.code() == "416", status)?;
+                let found = answer.list("Content-Range");
                 let size = found.as_deref() == Some("bytes */1000000");
                 ensure(size, format!("{range} got the Content-Range {found:?}"))?;
             }
@@ -304,16 +270,16 @@ fn range() {
                 "Range: bytes=0-1\r\nIf-Range: \"yesterday's\"\r\n",
             ] {
                 let answer = ask("GET", fields)?;
-                let whole = answer.status() == "200" && answer.body == document;
+                let whole = answer.code() == "200" && answer.body == document;
                 ensure(whole, format!("{fields:?} did not bring the whole"))?;
-                let accepts = answer.field("Accept-Ranges");
+                let accepts = answer.list("Accept-Ranges");
                 let says = accepts.as_deref() == Some("bytes");
                 ensure(says, format!("Accept-Ranges was {accepts:?}"))?;
             }
             let head = ask("HEAD", "Range: bytes=0-1\r\n")?;
-            let length = head.field("Content-Length");
-            let whole = head.status() == "200" && length.as_deref() == Some("1000000");
-            ensure(whole, format!("a range is for GET; HEAD got {}", head.head))
+            let length = head.list("Content-Length");
+            let whole = head.code() == "200" && length.as_deref() == Some("1000000");
+            ensure(whole, format!("a range is for GET; HEAD got {head:?}"))
         },
     );
 }
@@ -348,7 +314,7 @@ fn compress() {
         for accept in ["identity", "gzip;q=0", "br", "gzip;q=0, *", "gzipped"] {
             let fields = format!("Accept-Encoding: {accept}\r\n");
             let answer = Answer::to(server, "GET", "/", &fields)?;
-            let plain = answer.field("Content-Encoding").is_none();
+            let plain = answer.list("Content-Encoding").is_none();
             let plain = plain && answer.body.len() == 1_000_000;
             ensure(plain, format!("{accept}: compressed all the same"))?;
             check_vary(&answer)?;
@@ -358,10 +324,10 @@ fn compress() {
         let head = Answer::to(server, "HEAD", "/", GZIP)?;
         let length = head.body.len();
         ensure(length == 0, format!("HEAD got {length} bytes of body"))?;
-        let same = head.field("Content-Encoding") == get.field("Content-Encoding");
+        let same = head.list("Content-Encoding") == get.list("Content-Encoding");
         ensure(same, "HEAD and GET got different codings")?;
-        let length = head.field("Content-Length");
-        let same = length.is_none() || length == get.field("Content-Length");
+        let length = head.list("Content-Length");
+        let same = length.is_none() || length == get.list("Content-Length");
         ensure(same, format!("HEAD got the length {length:?}, GET another"))?;
 
         // This one gives its own length, of what it has not compressed.
@@ -377,19 +343,19 @@ fn compress() {
 
         let server = &serve(&format!("{program} validator:failapp:early"))?;
         let answer = Answer::to(server, "GET", "/", GZIP)?;
-        let late = answer.status() == "503" && unpack(&answer)? == b"Come back later.\n";
-        ensure(late, format!("failapp:early got {}", answer.head))
+        let late = answer.code() == "503" && unpack(&answer)? == b"Come back later.\n";
+        ensure(late, format!("failapp:early got {}", answer.status))
     });
 }
 
 /// The body of a compressed answer.
 fn unpack(answer: &Answer) -> Result<Vec<u8>, String> {
-    let coding = answer.field("Content-Encoding");
+    let coding = answer.list("Content-Encoding");
     let gzip = coding.as_deref() == Some("gzip");
     let wanted = format!("wanted Content-Encoding gzip, and got {coding:?}");
     ensure(gzip, wanted)?;
     check_vary(answer)?;
-    let length = answer.field("Content-Length");
+    let length = answer.list("Content-Length");
     let sent = answer.body.len().to_string();
     let right = length.is_none() || length.as_ref() == Some(&sent);
     ensure(
@@ -403,7 +369,7 @@ fn unpack(answer: &Answer) -> Result<Vec<u8>, String> {
 }
 
 fn check_vary(answer: &Answer) -> Result<(), String> {
-    let vary = answer.field("Vary").unwrap_or_default();
+    let vary = answer.list("Vary").unwrap_or_default();
     let says = vary.to_ascii_lowercase().contains("accept-encoding");
     ensure(
         says,
@@ -457,7 +423,7 @@ fn mounted() {
         }
         for target in ["/", "/wik", "/wikipedia", "/Wiki", "/a/wiki", "//wiki"] {
             let answer = Answer::to(server, "GET", target, "")?;
-            let status = answer.status();
+            let status = answer.code();
             ensure(status == "404", format!("{target} got the status {status}"))?;
         }
         let (answer, _) = server

@@ -15,7 +15,8 @@ mod pep_3333;
 mod readme;
 
 use std::process::{Command, Stdio};
-use tests::python::{environment, Answer, Site};
+use tests::answer::Answer;
+use tests::python::{environment, Site};
 use tests::server::Server;
 use tests::wait_for;
 

@@ -2,8 +2,9 @@
 
 use super::{output_of_python, text, webserver2, FORKING, ONE, OURS};
 use std::process::Command;
+use tests::answer::Answer;
 use tests::client::End;
-use tests::python::{can_check, environment, Answer, Browser, Site};
+use tests::python::{can_check, environment, Site, Visitor};
 use tests::server::run_to_end;
 
 #[test]
@@ -37,29 +38,29 @@ fn our_applications_inside_our_own_validator() {
 fn visit(program: &str, application: &str) {
     let site = Site::new();
     let server = site.serve(program, &[application]);
-    let mut browser = Browser::new(&server);
+    let mut visitor = Visitor::new(&server);
     let context = || format!("{program} {application}: {}", server.errors());
 
-    let hello = browser.get("/hello");
+    let hello = visitor.get("/hello");
     assert_eq!(hello.status, "200 OK", "{}", context());
     assert!(hello.text().starts_with("Hello world from "), "{hello:?}");
     assert_eq!(hello.end, End::Closed);
     if !application.starts_with("checked") {
         let length = hello.body.len().to_string();
-        assert_eq!(hello.header("Content-Length"), Some(length.as_str()));
+        assert_eq!(hello.field("Content-Length"), Some(length.as_str()));
     }
 
-    let head = browser.ask("HEAD", "/hello", &[], b"");
+    let head = visitor.ask("HEAD", "/hello", &[], b"");
     assert_eq!(text(&head), ("200 OK", String::new()), "{}", context());
 
     // Django wants to know that the form is its own.
-    browser.get("/greet");
-    let token = browser.cookie("csrftoken").unwrap_or_default().to_string();
+    visitor.get("/greet");
+    let token = visitor.cookie("csrftoken").unwrap_or_default().to_string();
     let form = [
         ("csrfmiddlewaretoken", token.as_str()),
         ("name", "Ada & Zoë"),
     ];
-    let greeting = browser.post("/greet", &form);
+    let greeting = visitor.post("/greet", &form);
     assert_eq!(greeting.status, "200 OK", "{}", context());
     let html = greeting
         .text()
@@ -68,10 +69,10 @@ fn visit(program: &str, application: &str) {
     assert!(html.contains("Ada & Zoë"), "{html}");
 
     for visit in ["1", "2", "3"] {
-        let visits = browser.get("/visits");
+        let visits = visitor.get("/visits");
         assert!(visits.text().contains(visit), "{visits:?} {}", context());
     }
-    let missing = browser.get("/no/such/page");
+    let missing = visitor.get("/no/such/page");
     let said = (
         "404 NOT FOUND", // as Flask spells it
         "There is no /no/such/page here.\n".to_string(),
@@ -87,7 +88,7 @@ fn a_project_of_djangos_under_its_own_name() {
         return;
     }
     let (_site, server) = webserver2("helloworld.wsgi:application");
-    let hello = Browser::new(&server).get("/hello");
+    let hello = Visitor::new(&server).get("/hello");
     assert_eq!(
         text(&hello),
         ("200 OK", "Hello world from Django!\n".to_string())
@@ -122,10 +123,10 @@ fn djangos_admin_and_its_sessions() {
         let (code, _, errors) = run_to_end(&mut create);
         assert_eq!(code, Some(0), "{errors}");
 
-        let mut browser = Browser::new(&server);
-        let page = browser.get("/admin/login/");
+        let mut visitor = Visitor::new(&server);
+        let page = visitor.get("/admin/login/");
         assert!(page.text().contains("Django administration"), "{page:?}");
-        let token = browser
+        let token = visitor
             .cookie("csrftoken")
             .expect("Django sets it")
             .to_string();
@@ -135,14 +136,14 @@ fn djangos_admin_and_its_sessions() {
             ("password", "analytical"),
             ("next", "/admin/"),
         ];
-        let login = browser.post("/admin/login/", &fields);
+        let login = visitor.post("/admin/login/", &fields);
         assert_eq!(login.status, "302 Found", "{}", server.errors());
-        assert!(browser
+        assert!(visitor
             .get("/admin/")
             .text()
             .contains("Site administration"));
 
-        let token = browser
+        let token = visitor
             .cookie("csrftoken")
             .expect("Django sets it")
             .to_string();
@@ -150,19 +151,19 @@ fn djangos_admin_and_its_sessions() {
             ("csrfmiddlewaretoken", token.as_str()),
             ("name", "Engineers"),
         ];
-        let added = browser.post("/admin/auth/group/add/", &fields);
+        let added = visitor.post("/admin/auth/group/add/", &fields);
         assert_eq!(added.status, "302 Found", "{added:?}");
-        assert!(browser
+        assert!(visitor
             .get("/admin/auth/group/")
             .text()
             .contains("Engineers"));
 
         // A file, by way of wsgi.file_wrapper.
-        let style = browser.get("/static/admin/css/base.css");
+        let style = visitor.get("/static/admin/css/base.css");
         let length = style.body.len().to_string();
-        assert_eq!(style.header("Content-Length"), Some(length.as_str()));
+        assert_eq!(style.field("Content-Length"), Some(length.as_str()));
         assert!(style.body.len() > 10_000, "{}", style.status);
-        assert!(Browser::new(&server)
+        assert!(Visitor::new(&server)
             .get("/admin/")
             .status
             .starts_with("302"));
@@ -176,7 +177,7 @@ fn what_each_cannot_do_without() {
         return;
     }
     let (_site, server) = webserver2("probes:environ");
-    let environ = Browser::new(&server).get("/").json();
+    let environ = Visitor::new(&server).get("/").json();
     let names: Vec<&String> = environ.as_object().expect("a dict").keys().collect();
     assert!(names.len() >= 20, "{names:?}");
     for (application, missed) in [
@@ -206,7 +207,7 @@ fn what_each_cannot_do_without() {
     ] {
         let (_site, server) = webserver2(application);
         for name in &names {
-            let answer = Browser::new(&server).get(&format!("/hello?{name}"));
+            let answer = Visitor::new(&server).get(&format!("/hello?{name}"));
             let missed = missed.iter().find(|(missed, _)| missed == name);
             let status = missed.map_or("200 OK", |(_, status)| status);
             assert_eq!(answer.status, status, "{application} without {name}");
@@ -241,7 +242,7 @@ fn an_environ_is_a_dict_and_nothing_like_one() {
         ("alike:django", "200 OK"),
     ] {
         let server = site.serve(ONE, &[application]);
-        let answer = Browser::new(&server).get("/hello");
+        let answer = Visitor::new(&server).get("/hello");
         assert_eq!(answer.status, status, "{application}");
     }
 }
@@ -264,7 +265,7 @@ fn an_upload_of_ten_megabytes() {
         for application in ["flaskapp:app", "checked:flask"] {
             let site = Site::new();
             let server = site.serve(program, &[application]);
-            let answer = Browser::new(&server).ask("POST", "/upload", &[kind], &body);
+            let answer = Visitor::new(&server).ask("POST", "/upload", &[kind], &body);
             let size = answer.json()["size"].as_u64();
             assert_eq!(size, Some(content.len() as u64), "{}", server.errors());
             let sum = answer.json()["sha256"].clone();
@@ -288,11 +289,11 @@ fn a_form_without_a_length() {
     let form = "application/x-www-form-urlencoded";
     for application in ["flaskapp:app", "pyramidapp:app"] {
         let (_site, server) = webserver2(application);
-        let browser = Browser::new(&server);
+        let visitor = Visitor::new(&server);
         let fields = [("Transfer-Encoding", "chunked"), ("Content-Type", form)];
         let mut client = server.connect();
         client
-            .send(browser.head("POST", "/greet", &fields, 0))
+            .send(visitor.head("POST", "/greet", &fields, 0))
             .send(chunks);
         let greeting = Answer::read(&mut client).text();
         assert!(greeting.contains("Ada"), "{application}: {greeting}");

@@ -1,8 +1,9 @@
 //! How a request ends, and what is left of it.
 
 use super::{text, wait_for_errors, webserver2, FORKING, ONE};
+use tests::answer::Answer;
 use tests::client::{get, End};
-use tests::python::{can_check, Answer, Browser, Site};
+use tests::python::{can_check, Site, Visitor};
 use tests::wait_for;
 
 #[test]
@@ -75,7 +76,7 @@ fn close_is_called_once_however_it_ends() {
         for program in [ONE, FORKING] {
             let site = Site::new();
             let server = site.serve(program, &[application]);
-            let answer = Browser::new(&server).get(path);
+            let answer = Visitor::new(&server).get(path);
             assert_eq!(text(&answer), (status, body.to_string()), "{application}");
             wait_for("close()", || (!site.notes().is_empty()).then_some(()));
             wait_for_errors(&server, error);
@@ -94,7 +95,7 @@ fn close_is_called_after_a_head_alone() {
         return;
     }
     let (site, server) = webserver2("probes:endless");
-    let answer = Browser::new(&server).ask("HEAD", "/", &[], b"");
+    let answer = Visitor::new(&server).ask("HEAD", "/", &[], b"");
     assert_eq!(text(&answer), ("200 OK", String::new()));
     wait_for("close()", || (site.notes() == "closed\n").then_some(()));
 }
@@ -185,7 +186,7 @@ fn exceptions_are_errors_and_the_server_lives() {
                 "{}",
                 server.errors()
             );
-            Browser::new(&server).get("/");
+            Visitor::new(&server).get("/");
             assert!(server.is_running(), "{path}");
             if path == "/" {
                 let errors = server.errors();
@@ -195,9 +196,9 @@ fn exceptions_are_errors_and_the_server_lives() {
         }
     }
     let (_site, mut server) = webserver2("probes:exits_late");
-    let answer = Browser::new(&server).get("/");
+    let answer = Visitor::new(&server).get("/");
     assert_eq!(text(&answer), ("200 OK", "first\n".to_string()));
-    Browser::new(&server).get("/");
+    Visitor::new(&server).get("/");
     assert!(server.is_running());
 }
 
@@ -208,10 +209,10 @@ fn nothing_of_a_request_outlives_it() {
         return;
     }
     let (_site, server) = webserver2("probes:keeps");
-    let mut browser = Browser::new(&server);
-    let first = browser.ask("POST", "/", &[], b"left unread");
+    let mut visitor = Visitor::new(&server);
+    let first = visitor.ask("POST", "/", &[], b"left unread");
     assert_eq!(first.end, End::Closed);
-    let second = browser.get("/").text();
+    let second = visitor.get("/").text();
     let said: Vec<&str> = second.lines().collect();
     assert_eq!(said.len(), 3, "{second}");
     assert_eq!(
@@ -225,7 +226,7 @@ fn nothing_of_a_request_outlives_it() {
     assert!(said[2].starts_with("AssertionError: "), "{second}");
 
     let (_site, server) = webserver2("probes:leaves_a_cycle");
-    let answer = Browser::new(&server).ask("POST", "/", &[], b"left unread");
+    let answer = Visitor::new(&server).ask("POST", "/", &[], b"left unread");
     assert_eq!(answer.status, "500 Internal Server Error");
     assert_eq!(answer.end, End::Closed);
 }

@@ -4,8 +4,9 @@ use super::{FORKING, ONE};
 use serde_json::{json, Value};
 use std::fs;
 use std::process::Command;
+use tests::answer::Answer;
 use tests::client::get;
-use tests::python::{can_check, Answer, Browser, Site};
+use tests::python::{can_check, Site, Visitor};
 use tests::server::run_to_end;
 use tests::{left_out, wait_for};
 
@@ -18,7 +19,7 @@ fn a_forked_child_is_a_whole_interpreter() {
         let site = Site::new();
         let server = site.serve(FORKING, &[application]);
         let answers: Vec<Value> = (0..20)
-            .map(|_| Browser::new(&server).get("/").json())
+            .map(|_| Visitor::new(&server).get("/").json())
             .collect();
         for answer in &answers {
             assert_eq!(answer["threads"], json!(["MainThread"]), "{application}");
@@ -65,7 +66,7 @@ fn an_application_has_its_children_to_itself() {
         let site = Site::new();
         let server = site.serve(program, arguments);
         for _ in 0..3 {
-            let status = Browser::new(&server).get("/").text();
+            let status = Visitor::new(&server).get("/").text();
             assert_eq!(status, "3", "{program}: {}", server.errors());
         }
     }
@@ -83,7 +84,7 @@ fn children_of_a_warm_parent_are_warm() {
         "warmed up with GET /first?x=%20y: 200 OK\n"
     );
     for _ in 0..3 {
-        let answer = Browser::new(&server).get("/").json();
+        let answer = Visitor::new(&server).get("/").json();
         assert_eq!(answer["requests"], 1);
         assert_eq!(answer["threads"], json!(["MainThread"]));
     }
@@ -122,7 +123,7 @@ fn what_is_read_is_copied_and_no_database_is_inherited() {
     }
     let site = Site::new();
     let server = site.serve(FORKING, &["readapp:app"]);
-    let said = Browser::new(&server).get("/").text();
+    let said = Visitor::new(&server).get("/").text();
     let numbers = said.split_whitespace();
     let numbers: Vec<u64> = numbers.filter_map(|word| word.parse().ok()).collect();
     let [before, after] = numbers[..] else {

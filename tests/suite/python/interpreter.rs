@@ -3,7 +3,7 @@
 use super::{output_of_python, webserver2, FORKING, ONE};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use tests::python::{can_check, environment, Browser, Site};
+use tests::python::{can_check, environment, Site, Visitor};
 use tests::server::{run_to_end, Server};
 use tests::{left_out, wait_for};
 
@@ -13,7 +13,7 @@ fn the_virtual_environment_is_the_active_one() {
         return;
     }
     let (site, server) = webserver2("probes:interpreter");
-    let said = Browser::new(&server).get("/").json();
+    let said = Visitor::new(&server).get("/").json();
     assert_eq!(said["prefix"], environment().display().to_string());
     assert_eq!(said["path"], site.folder.display().to_string());
     assert_eq!(said["subprocess"], "1\n");
@@ -23,7 +23,7 @@ fn the_virtual_environment_is_the_active_one() {
     let mut command = site.command(ONE, &["probes:interpreter", "127.0.0.1:0"]);
     command.env_remove("VIRTUAL_ENV");
     let server = Server::spawn(ONE, command).unwrap_or_else(|error| panic!("{error}"));
-    let said = Browser::new(&server).get("/").json();
+    let said = Visitor::new(&server).get("/").json();
     assert_ne!(said["prefix"], environment().display().to_string());
 }
 
@@ -110,7 +110,7 @@ fn ctrl_c_and_sigterm_stop_the_server() {
             for signal in [Signal::SIGINT, Signal::SIGTERM] {
                 let site = Site::new();
                 let mut server = site.serve(program, &[application]);
-                Browser::new(&server).get("/hello");
+                Visitor::new(&server).get("/hello");
                 let pid = nix::unistd::Pid::from_raw(server.pid() as i32);
                 kill(pid, signal).expect("it is ours");
                 let status = wait_for("the server's end", || server.ended());

@@ -3,7 +3,7 @@
 use super::ONE;
 use std::fs;
 use std::process::Command;
-use tests::python::{can_check, environment, Browser, Site};
+use tests::python::{can_check, environment, Site, Visitor};
 use tests::server::run_to_end;
 
 #[test]
@@ -33,15 +33,15 @@ fn names_of_applications() {
         ),
     ] {
         let server = site.serve(ONE, &[name]);
-        assert_eq!(Browser::new(&server).get("/").text(), said, "{name}");
+        assert_eq!(Visitor::new(&server).get("/").text(), said, "{name}");
     }
     // What is compiled in comes first.
     site.write("wsgiapp.py", SITE);
     let server = site.serve(ONE, &["wsgiapp:app"]);
     let hello = "Hello world from a simple WSGI application!\n";
-    assert_eq!(Browser::new(&server).get("/").text(), hello);
+    assert_eq!(Visitor::new(&server).get("/").text(), hello);
     let server = site.serve(ONE, &["python:wsgiapp:app"]);
-    assert_eq!(Browser::new(&server).get("/").text(), "plain");
+    assert_eq!(Visitor::new(&server).get("/").text(), "plain");
 }
 
 const SITE: &str = "

@@ -3,8 +3,9 @@
 use super::{text, wait_for_errors, webserver2, FORKING, ONE};
 use serde_json::Value;
 use std::fs;
+use tests::answer::Answer;
 use tests::client::get;
-use tests::python::{can_check, Answer, Browser, Site};
+use tests::python::{can_check, Site, Visitor};
 use tests::wait_for;
 
 #[test]
@@ -13,14 +14,14 @@ fn the_environ() {
         return;
     }
     let (_site, server) = webserver2("probes:environ");
-    let mut browser = Browser::new(&server);
+    let mut visitor = Visitor::new(&server);
     let fields = [
         ("Content-Type", "text/x-\u{e9}"),
         ("X-Twice", "a"),
         ("X-Twice", "b"),
         ("Cookie", "a=1"),
     ];
-    let answer = browser.ask(
+    let answer = visitor.ask(
         "PUT",
         "/caf%C3%A9/%00%2F?q=%C3%A9&r=\u{2713}",
         &fields,
@@ -60,7 +61,7 @@ fn the_environ() {
         assert_eq!(environ[name], Value::Null, "{name}");
     }
     // What has no length ends all the same, and the application may rely on it.
-    let environ = browser.get("/").json();
+    let environ = visitor.get("/").json();
     assert_eq!(environ["wsgi.input_terminated"], "True");
 }
 
@@ -75,7 +76,7 @@ fn the_flags_are_true_to_the_server() {
     ] {
         let site = Site::new();
         let server = site.serve(program, &["probes:flags"]);
-        assert_eq!(Browser::new(&server).get("/").text(), flags, "{program}");
+        assert_eq!(Visitor::new(&server).get("/").text(), flags, "{program}");
     }
 }
 
@@ -87,8 +88,8 @@ fn the_input_in_every_way_of_reading() {
     let (_site, server) = webserver2("probes:reads");
     let body = b"0123456\nline\nab\ncd\nef\n\xff\x00 and the rest";
     let seen = r"[b'', b'012', b'3456\n', b'li', [b'ne\n', b'ab\n'], b'cd\n', b'ef\n\xff\x00 and the rest', b'', b'', b'', [], []]";
-    let mut browser = Browser::new(&server);
-    assert_eq!(browser.ask("POST", "/", &[], body).text(), seen);
+    let mut visitor = Visitor::new(&server);
+    assert_eq!(visitor.ask("POST", "/", &[], body).text(), seen);
 
     // What is behind the body is not the application's.
     let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 43\r\n\r\n";
@@ -107,7 +108,7 @@ fn the_input_in_every_way_of_reading() {
 
     let chunked = [("Transfer-Encoding", "chunked")];
     let mut client = server.connect();
-    client.send(browser.head("POST", "/", &chunked, 0));
+    client.send(visitor.head("POST", "/", &chunked, 0));
     client.send("a\r\n0123456\nli\r\n1b\r\nne\nab\ncd\nef\n.. and the rest\r\n0\r\n\r\n");
     assert_eq!(
         Answer::read(&mut client).text(),
@@ -131,7 +132,7 @@ fn a_body_that_is_the_clients_mistake_is_answered_so() {
     assert_eq!(Answer::read(&mut client).status, "400 Bad Request");
     assert!(server.errors().contains("OSError"), "{}", server.errors());
     assert_eq!(
-        Browser::new(&server).ask("POST", "/", &[], b"whole").text(),
+        Visitor::new(&server).ask("POST", "/", &[], b"whole").text(),
         "whole"
     );
 }
@@ -144,7 +145,7 @@ fn large_bodies_both_ways() {
     let body: Vec<u8> = (0..10_000_000u32).map(|n| (n % 251) as u8).collect();
     for application in ["probes:echo", "probes:digest", "checked_probes:echo"] {
         let (_site, server) = webserver2(application);
-        let answer = Browser::new(&server).ask("POST", "/", &[], &body);
+        let answer = Visitor::new(&server).ask("POST", "/", &[], &body);
         match application {
             "probes:echo" => assert!(answer.body == body, "{} bytes", answer.body.len()),
             _ => {
@@ -161,7 +162,7 @@ fn the_errors_stream() {
         return;
     }
     let (_site, server) = webserver2("probes:errors");
-    assert_eq!(Browser::new(&server).get("/").text(), "6");
+    assert_eq!(Visitor::new(&server).get("/").text(), "6");
     wait_for_errors(&server, "four\n");
     let errors = server.errors();
     let lines: Vec<&str> = errors.lines().collect();
@@ -182,7 +183,7 @@ fn what_an_application_prints_comes_at_once() {
         let site = Site::new();
         let server = site.serve(program, &["probes:prints"]);
         for _ in 0..3 {
-            Browser::new(&server).get("/");
+            Visitor::new(&server).get("/");
         }
         let said = || server.output().matches("said by the application\n").count();
         wait_for("three lines", || (said() == 3).then_some(()));
@@ -195,7 +196,7 @@ fn bodies_that_are_no_body() {
         return;
     }
     let (_site, server) = webserver2("probes:chunk");
-    let mut browser = Browser::new(&server);
+    let mut visitor = Visitor::new(&server);
     let not_bytes = |kind| {
         format!("PEP 3333 wants each chunk of a body to be bytes, and this is of the type {kind}")
     };
@@ -208,7 +209,7 @@ fn bodies_that_are_no_body() {
         ("no_body", "'NoneType' object is not iterable".to_string()),
         ("number", "'int' object is not iterable".to_string()),
     ] {
-        let answer = browser.get(&format!("/?{what}"));
+        let answer = visitor.get(&format!("/?{what}"));
         let said = (
             "500 Internal Server Error",
             "500 Internal Server Error\n".to_string(),
@@ -227,7 +228,7 @@ fn start_response_is_checked() {
         return;
     }
     let (_site, server) = webserver2("probes:start");
-    let mut browser = Browser::new(&server);
+    let mut visitor = Visitor::new(&server);
     let wrong_type = |what, wanted, got| {
         format!("TypeError: PEP 3333 wants {what} to be {wanted}, and this is of the type {got}")
     };
@@ -305,10 +306,10 @@ fn start_response_is_checked() {
         ("subclass", "it was taken".to_string()),
         ("keyword", "it was taken".to_string()),
     ] {
-        let answer = browser.get(&format!("/?{how}"));
+        let answer = visitor.get(&format!("/?{how}"));
         assert!(answer.text().starts_with(&said), "{how}: {}", answer.text());
         assert_eq!(answer.status, "200 OK", "{how}");
-        assert_eq!(answer.header("X-C"), None, "{how}");
+        assert_eq!(answer.field("X-C"), None, "{how}");
     }
     let bytes = server.connect().send(get("/?latin_1")).read_to_end().0;
     let value = bytes.windows(8).any(|bytes| bytes == b"X-A: \xe9\r\n");
@@ -322,13 +323,13 @@ fn a_head_that_has_not_left_is_replaced() {
         return;
     }
     let (_site, server) = webserver2("probes:replaced");
-    let answer = Browser::new(&server).get("/");
+    let answer = Visitor::new(&server).get("/");
     assert_eq!(
         text(&answer),
         ("503 Service Unavailable", "come back later".to_string())
     );
     assert_eq!(
-        (answer.header("X-Old"), answer.header("X-New")),
+        (answer.field("X-Old"), answer.field("X-New")),
         (None, Some("1"))
     );
     assert_eq!(server.errors(), "");
@@ -340,9 +341,9 @@ fn an_error_after_the_first_byte_is_raised_again() {
         return;
     }
     let (site, server) = webserver2("probes:reraised");
-    let answer = Browser::new(&server).get("/");
+    let answer = Visitor::new(&server).get("/");
     assert_eq!(text(&answer), ("200 OK", "first\n".to_string()));
-    assert_eq!(answer.header("Content-Length"), None);
+    assert_eq!(answer.field("Content-Length"), None);
     assert_eq!(site.notes(), "the same: True, raised in reraised\n");
     let why = "the application raised ValueError: no such fruit";
     wait_for_errors(&server, why);
@@ -355,7 +356,7 @@ fn start_response_may_come_late_and_a_body_may_be_missing() {
     }
     for application in ["probes:late", "checked_probes:late"] {
         let (_site, server) = webserver2(application);
-        let answer = Browser::new(&server).get("/");
+        let answer = Visitor::new(&server).get("/");
         assert_eq!(
             text(&answer),
             ("201 Created", "late\n".to_string()),
@@ -363,13 +364,13 @@ fn start_response_may_come_late_and_a_body_may_be_missing() {
         );
     }
     let (_site, server) = webserver2("probes:nothing");
-    let answer = Browser::new(&server).get("/");
+    let answer = Visitor::new(&server).get("/");
     assert_eq!(text(&answer), ("204 No Content", String::new()));
-    assert_eq!(answer.header("Content-Length"), None);
+    assert_eq!(answer.field("Content-Length"), None);
 
     let (_site, server) = webserver2("probes:never_starts");
     assert_eq!(
-        Browser::new(&server).get("/").status,
+        Visitor::new(&server).get("/").status,
         "500 Internal Server Error"
     );
 }
@@ -381,9 +382,9 @@ fn write_comes_before_what_is_returned() {
     }
     for application in ["probes:writes", "checked_probes:writes"] {
         let (_site, server) = webserver2(application);
-        let answer = Browser::new(&server).get("/");
+        let answer = Visitor::new(&server).get("/");
         assert_eq!(answer.text(), "written\nreturned\n", "{application}");
-        assert_eq!(answer.header("Content-Length"), None);
+        assert_eq!(answer.field("Content-Length"), None);
     }
 }
 
@@ -395,16 +396,16 @@ fn a_file_as_a_body() {
     let (site, server) = webserver2("probes:wrapped");
     let probes = fs::read(site.folder.join("probes.py")).expect("it was copied");
     for path in ["/", "/?small"] {
-        assert!(Browser::new(&server).get(path).body == probes, "{path}");
+        assert!(Visitor::new(&server).get(path).body == probes, "{path}");
     }
     site.write("closed.py", "from probes import *\ndef app(environ, start):\n    if environ['PATH_INFO'] == '/closed': return kept_is_closed(environ, start)\n    return wrapped(environ, start)\n");
     let server = site.serve(ONE, &["closed:app"]);
     let mut client = server.connect();
     client.send(get("/?small")).read_some();
     client.reset();
-    Browser::new(&server).get("/");
-    assert_eq!(Browser::new(&server).get("/closed").text(), "[True, True]");
+    Visitor::new(&server).get("/");
+    assert_eq!(Visitor::new(&server).get("/closed").text(), "[True, True]");
 
     let server = site.serve(ONE, &["probes:wrapped_unclosable"]);
-    assert_eq!(Browser::new(&server).get("/").text(), "onetwo");
+    assert_eq!(Visitor::new(&server).get("/").text(), "onetwo");
 }

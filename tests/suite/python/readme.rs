@@ -3,7 +3,7 @@
 use super::text;
 use std::fs;
 use std::process::Command;
-use tests::python::{can_check, environment, Browser};
+use tests::python::{can_check, environment, Visitor};
 use tests::server::Server;
 
 /// Its third command, with an address of our own.
@@ -37,7 +37,7 @@ fn the_readmes_command_serves() {
 
         let server = Server::spawn("README.md", sh(&format!("{command} 127.0.0.1:0")));
         let server = server.unwrap_or_else(|error| panic!("{error}"));
-        let hello = Browser::new(&server).get("/hello");
+        let hello = Visitor::new(&server).get("/hello");
         let said = ("200 OK", "Hello world from Flask!\n".to_string());
         assert_eq!(text(&hello), said, "{command}");
     }

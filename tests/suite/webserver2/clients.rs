@@ -1,6 +1,6 @@
 //! Clients that leave, say nothing, or expect to be told.
 
-use super::{ask, echoed, serves, Answer};
+use super::{ask, echoed, serves, whole};
 use tests::client::{get, End};
 use tests::server::Server;
 
@@ -41,7 +41,7 @@ fn a_client_that_expects_to_be_told_is_told() {
         client.send(head).read_some(),
         b"HTTP/1.1 100 Continue\r\n\r\n"
     );
-    let answer = Answer::of(client.send("12345").read_to_end());
+    let answer = whole(client.send("12345").read_to_end());
     assert_eq!(echoed(&answer).1, b"12345");
 
     // Not by HTTP/1.0, and not when the answer is known already.

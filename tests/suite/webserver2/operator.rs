@@ -1,6 +1,6 @@
 //! What the operator sees.
 
-use super::{ask, echoed, Answer};
+use super::{ask, echoed, whole};
 use std::net::TcpListener;
 use tests::client::get;
 use tests::programs;
@@ -31,7 +31,7 @@ fn requests_and_answers_are_printed() {
 fn the_environ_names_both_ends() {
     let server = Server::start("webserver2 validator:echoapp:app");
     let mut client = server.connect();
-    let answer = Answer::of(client.send(get("/")).read_to_end());
+    let answer = whole(client.send(get("/")).read_to_end());
     let (environ, _) = echoed(&answer);
     for (name, address) in [("SERVER", server.address), ("REMOTE", client.address())] {
         let port = format!("{name}_PORT={}", address.port());

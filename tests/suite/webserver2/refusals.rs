@@ -1,6 +1,6 @@
 //! What is no request, and what is too much of one.
 
-use super::{ask, lines, serves, Answer, HELLO};
+use super::{ask, lines, serves, whole, HELLO};
 use std::time::{Duration, Instant};
 use tests::client::get;
 use tests::server::Server;
@@ -192,7 +192,7 @@ fn a_head_that_breaks_off_is_refused() {
         "GET / HTTP/1.1\r\nHost: x\r\n",
         "GET / HTTP/1.1\r\nHost: x\r\n\r",
     ] {
-        let answer = Answer::of(server.connect().send(part).finish().read_to_end());
+        let answer = whole(server.connect().send(part).finish().read_to_end());
         assert_eq!(answer.status, BAD);
         server.connect().send(part);
         serves(&mut server);
@@ -210,7 +210,7 @@ fn a_refused_upload_hears_why() {
     for (head, status) in [(length, TOO_LARGE), (chunk, BAD)] {
         for _ in 0..10 {
             let mut client = server.connect();
-            let answer = Answer::of(client.send(head).send(&upload).read_to_end());
+            let answer = whole(client.send(head).send(&upload).read_to_end());
             assert_eq!(answer.status, status);
         }
     }
@@ -218,7 +218,7 @@ fn a_refused_upload_hears_why() {
     let head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8000000\r\n\r\n";
     for _ in 0..10 {
         let mut client = server.connect();
-        let answer = Answer::of(client.send(head).send(&upload).read_to_end());
+        let answer = whole(client.send(head).send(&upload).read_to_end());
         assert_eq!(answer.text(), HELLO);
     }
     serves(&mut server);
@@ -241,6 +241,6 @@ fn an_upload_without_end_is_cut_off() {
         );
         std::thread::sleep(Duration::from_millis(10));
     }
-    assert_eq!(Answer::of(other.read_to_end()).text(), HELLO);
+    assert_eq!(whole(other.read_to_end()).text(), HELLO);
     serves(&mut server);
 }

@@ -1,6 +1,7 @@
 //! One table of requests, for every application.
 
-use super::{ask, echoed, lines, serves, Answer, HELLO};
+use super::{ask, echoed, lines, serves, whole, HELLO};
+use tests::answer::Answer;
 use tests::client::get;
 use tests::server::Server;
 
@@ -345,7 +346,7 @@ fn a_slow_client_is_waited_for() {
             }
             let mut client = server.connect();
             let answer = client.send_slowly(&bytes).read_to_end();
-            request.check(kind, &Answer::of(answer));
+            request.check(kind, &whole(answer));
         }
     }
 }
@@ -368,7 +369,7 @@ fn a_client_that_leaves_in_mid_body_is_survived() {
             client.reset();
             serves(&mut server);
             let mut client = server.connect();
-            let answer = Answer::of(client.send(half).finish().read_to_end());
+            let answer = whole(client.send(half).finish().read_to_end());
             match kind {
                 Kind::Greeting => assert_eq!(answer.text(), HELLO), // it does not read
                 Kind::Echo => {
