@@ -126,13 +126,18 @@ impl Given {
             return Ok(Some(Given(None)));
         }
         let Ok(exception) = value.cast::<PyBaseException>() else {
-            return Err(wrong(&format!("its second part is no exception: {value:?}")));
+            return Err(wrong(&format!(
+                "its second part is no exception: {value:?}"
+            )));
         };
         if !value.is_instance(&kind).unwrap_or(false) {
-            return Err(wrong(&format!("its first part is not the class of its second: {kind:?}")));
+            return Err(wrong(&format!(
+                "its first part is not the class of its second: {kind:?}"
+            )));
         }
         let placed = exception.call_method1("with_traceback", (&place,));
-        let placed = placed.map_err(|_| wrong(&format!("its third part is no traceback: {place:?}")))?;
+        let placed =
+            placed.map_err(|_| wrong(&format!("its third part is no traceback: {place:?}")))?;
         Ok(Some(Given(Some(PyErr::from_value(placed)))))
     }
 }

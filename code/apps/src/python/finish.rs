@@ -116,7 +116,9 @@ pub(crate) fn finish_on_signals() {
         return; // there is no Python, or this was done before
     }
     if let Err(error) = wait_for_signals() {
-        say(&format!("on a signal, Python will not be finished: {error}\n"));
+        say(&format!(
+            "on a signal, Python will not be finished: {error}\n"
+        ));
     }
 }
 
@@ -143,8 +145,8 @@ fn wait_for_signals() -> io::Result<()> {
 
 extern "C" fn note(signal: libc::c_int) {
     let errno = Errno::last_raw(); // of the code that the signal interrupted
-    // SAFETY: getpid, raise and write may be called in a handler. The pipe is never
-    // closed, and the byte lives longer than the call.
+                                   // SAFETY: getpid, raise and write may be called in a handler. The pipe is never
+                                   // closed, and the byte lives longer than the call.
     unsafe {
         if libc::getpid() == OWNER.load(Ordering::SeqCst) {
             CAME.store(signal, Ordering::SeqCst);
