@@ -1,12 +1,14 @@
 //! What must hold for whatever bytes a client sends. Asked of mutated requests by
 //! `tests/suite/properties.rs`, and of whatever libFuzzer finds by `request.rs`.
 
-use gateway::http::{read_head, Framing, Head, Refused, RequestBody, BODY_SIZE, FIELDS, HEAD_SIZE};
+use gateway::http::{read_head, Framing, Head, Limits, Refused, RequestBody};
 use gateway::{refuse, respond};
 use httparse::Status;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
+
+const LIMITS: Limits = Limits::DEFAULT;
 
 /// Serves the request that `bytes` begin with as a server would, and checks each
 /// step.
@@ -16,22 +18,22 @@ use std::sync::{Arc, Mutex};
 /// When something does not hold.
 pub fn check(bytes: &[u8]) {
     let mut rest = bytes;
-    let read = read_head(&mut rest);
+    let read = read_head(&mut rest, &LIMITS);
     let size = bytes.len() - rest.len();
-    assert!(size <= HEAD_SIZE, "a head of {size} bytes");
+    assert!(size as u64 <= LIMITS.max_head, "a head of {size} bytes");
     let head = match read {
         Ok(head) if head.is_empty() => {
             let silence = bytes.iter().all(|byte| b"\r\n".contains(byte));
             return assert!(silence, "a client that spoke was not heard");
         }
         Ok(head) => head,
-        Err(error) => return check_refusal(&error),
+        Err(error) => return check_refusal(error.into()),
     };
     assert_eq!(head, bytes[..size]);
     assert!(head.ends_with(b"\n\n") || head.ends_with(b"\n\r\n"));
 
-    let parsed = Head::parse(&head);
-    let with_more = Head::parse(bytes);
+    let parsed = Head::parse(&head, &LIMITS);
+    let with_more = Head::parse(bytes, &LIMITS);
     assert_eq!(
         with_more, parsed,
         "what follows the head is taken for a part of it"
@@ -42,13 +44,14 @@ pub fn check(bytes: &[u8]) {
             let body = check_body(parsed.framing, rest);
             check_answer(&parsed, rest, body);
         }
-        Err(refused) => check_refusal(&refused),
+        Err(refused) => check_refusal(refused.into()),
     }
 }
 
 /// Whoever is refused gets one whole answer, which says why.
-fn check_refusal(error: &(dyn std::error::Error + 'static)) {
-    let refused = Refused::of(error).expect("bytes in memory can be read");
+fn check_refusal(error: gateway::Error) {
+    let refused = Refused::of(&*error).expect("bytes in memory can be read");
+    let refused = *refused;
     let mut output = Vec::new();
     refuse(error, &mut output);
     let (code, body) = whole_answer(&output, false);
@@ -59,7 +62,7 @@ fn check_refusal(error: &(dyn std::error::Error + 'static)) {
 /// httparse takes whatever we take, and reads the same in it. It knows no HTTP/1.2
 /// and no target that is not UTF-8.
 fn check_head(bytes: &[u8], head: &Head) {
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS];
+    let mut fields = [httparse::EMPTY_HEADER; LIMITS.max_fields];
     let mut theirs = httparse::Request::new(&mut fields);
     match theirs.parse(bytes) {
         Ok(Status::Complete(size)) => assert_eq!(size, bytes.len()),
@@ -89,7 +92,7 @@ fn read_body(framing: Framing, bytes: &[u8], piece: Option<usize>) -> BodyRead {
         Some(size) => &mut BufReader::with_capacity(size, &mut rest),
         None => &mut rest,
     };
-    let mut body = RequestBody::new(connection, framing);
+    let mut body = RequestBody::new(connection, framing, &LIMITS);
     let ended = body.ended();
     let mut content = Vec::new();
     let read = body.read_to_end(&mut content);
@@ -124,7 +127,7 @@ fn check_body(framing: Framing, bytes: &[u8]) -> Result<Vec<u8>, Refused> {
         (Err(_), Framing::Chunked) => {}
     }
     if let Ok(content) = &result {
-        assert!(content.len() as u64 <= BODY_SIZE);
+        assert!(content.len() as u64 <= LIMITS.max_body);
         for next in [&b""[..], b"GET / HTTP/1.1\r\n\r\n"] {
             let followed = [&bytes[..size], next].concat();
             let read = read_body(framing, &followed, None);
@@ -161,7 +164,7 @@ fn of_chunks(mut bytes: &[u8]) -> Vec<u8> {
 
 /// The echo, under the validator, answers once and whole, with what was asked.
 fn check_answer(head: &Head, rest: &[u8], body: Result<Vec<u8>, Refused>) {
-    let input = RequestBody::new(Cursor::new(rest.to_vec()), head.framing);
+    let input = RequestBody::new(Cursor::new(rest.to_vec()), head.framing, &LIMITS);
     let mut environ = head.environ(Box::new(input));
     environ.set("SERVER_NAME", "localhost");
     environ.set("SERVER_PORT", "8888");

@@ -159,45 +159,6 @@ fn the_readme_gives_the_commands() {
     }
 }
 
-/// What an exercise or `webserver3h` has of `webserver2` and does not change is the
-/// same to the letter: a repair of one is a repair of all.
-#[test]
-fn copies_of_webserver2_are_equal() {
-    let text = |file: &str| {
-        let text = fs::read_to_string(book::root().join(file)).unwrap();
-        let lines = text.lines().filter(|line| !line.contains("// ANCHOR"));
-        lines.map(|line| format!("{line}\n")).collect::<String>()
-    };
-    let item = |text: &str, begins: &str| {
-        let start = text.find(begins).unwrap_or_else(|| panic!("{begins}"));
-        let end = text[start..]
-            .find("\n}\n")
-            .expect("an item ends with a brace");
-        text[start..start + end].to_string()
-    };
-    let original = text("code/part2/webserver2.rs");
-    for file in [
-        "code/part2/solutions/compress.rs",
-        "code/part2/solutions/mounted.rs",
-        "code/part2/solutions/range.rs",
-        "code/part3h/webserver3h.rs",
-    ] {
-        let copy = text(file);
-        for begins in [
-            "    // Whether the request is all that there is to read.",
-            "impl Read for Connection",
-            "impl Write for Connection",
-            "fn print_request",
-            "fn print_response",
-            "fn marked",
-            "fn linger",
-        ] {
-            let (copy, original) = (item(&copy, begins), item(&original, begins));
-            assert_eq!(copy, original, "{file}: {begins}");
-        }
-    }
-}
-
 /// The relative links and images of the README.
 fn readme_files(readme: &str) -> Vec<String> {
     readme

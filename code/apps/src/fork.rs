@@ -1,6 +1,6 @@
 //! What applications ask of a server that forks.
 
-use gateway::http::Head;
+use gateway::http::{Head, Limits};
 use gateway::Application;
 use std::io::{self, StderrLock, StdoutLock};
 
@@ -18,7 +18,8 @@ use std::io::{self, StderrLock, StdoutLock};
 pub fn warm(application: &dyn Application, path: &str) -> gateway::Result<String> {
     let failed = |error: gateway::Error| format!("warm up with GET {path}: {error}");
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    let head = Head::parse(request.as_bytes()).map_err(|refused| failed(refused.into()))?;
+    let head = Head::parse(request.as_bytes(), &Limits::DEFAULT)
+        .map_err(|refused| failed(refused.into()))?;
     let mut environ = head.environ(Box::new(io::empty()));
     environ.set("SERVER_NAME", "localhost");
     environ.set("SERVER_PORT", "80");

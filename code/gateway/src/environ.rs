@@ -46,7 +46,7 @@ impl Environ {
             version: (1, 0),
             url_scheme: "http".to_string(),
             input,
-            errors: Box::new(io::stderr()),
+            errors: Box::new(crate::log::Stderr),
             multithread: false,
             multiprocess: false,
             run_once: false,

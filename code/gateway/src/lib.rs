@@ -29,9 +29,10 @@
 //! | `len(iterable) == 1`                  | `size_hint()` of the body               |
 //! | an exception                          | [`Error`]                               |
 //!
-//! The crate knows no socket. What a server needs besides one is here:
+//! The crate opens no socket. What a server needs besides one is here:
 //! [`http`] reads a request, [`respond`] runs an application and writes the
-//! answer. [`validator`] and [`access_log`] are middleware: applications that
+//! answer, [`connection`] does both on a connection that a server has accepted,
+//! [`log`] says what went on. [`validator`] and [`access_log`] are middleware: applications that
 //! hold another.
 //!
 //! [PEP 3333]: https://peps.python.org/pep-3333/
@@ -39,8 +40,12 @@
 #![deny(missing_docs)]
 
 mod access_log;
+pub mod connection;
 mod environ;
 pub mod http;
+pub mod log;
+#[cfg(feature = "clap")]
+pub mod options;
 mod respond;
 mod validator;
 

@@ -59,10 +59,11 @@ where
 // ANCHOR: refuse
 /// Answers a request that could not be read, or that nobody should have to
 /// answer: with the status of the [`Refused`] in `error`, or with 500.
-pub fn refuse(error: &(dyn std::error::Error + 'static), output: impl io::Write) -> Outcome {
+pub fn refuse(error: impl Into<Error>, output: impl io::Write) -> Outcome {
+    let error = error.into();
     let mut response = Response::new(output);
-    response.apologize(error);
-    response.outcome(None)
+    response.apologize(&*error);
+    response.outcome(Some(error))
 }
 // ANCHOR_END: refuse
 

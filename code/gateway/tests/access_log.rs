@@ -4,7 +4,7 @@
 mod common;
 
 use common::{run, run_as, split, Wire};
-use gateway::http::{Framing, RequestBody};
+use gateway::http::{Framing, Limits, RequestBody};
 use gateway::{access_log, headers, once, respond, validator};
 use gateway::{Application, Body, Environ, Result, StartResponse};
 use std::io::{self, Read, Write};
@@ -167,7 +167,11 @@ fn a_line_says_what_the_client_was_told() {
 fn a_refusal_is_logged_as_one() {
     for late in [false, true] {
         let mut environ = Environ::testing_defaults();
-        environ.input = Box::new(RequestBody::new(&b"123"[..], Framing::Length(5)));
+        environ.input = Box::new(RequestBody::new(
+            &b"123"[..],
+            Framing::Length(5),
+            &Limits::DEFAULT,
+        ));
         let (line, answer) = logged(
             environ,
             move |mut environ: Environ, mut start_response: StartResponse| {

@@ -1,19 +1,25 @@
 //! Heads: where they end, what they say, what is refused, and the environ that
 //! comes of them.
 
-use gateway::http::{read_head, Framing, Head, Refused};
-use gateway::http::{BODY_SIZE, FIELDS, FIRST_LINE_SIZE, HEAD_SIZE};
+use gateway::http::{read_head, Framing, Head, Limits, Refused};
 use gateway::Environ;
 use std::io::{BufReader, Read};
+
+const LIMITS: Limits = Limits::DEFAULT;
+const MAX_LINE: usize = LIMITS.max_line as usize;
+const MAX_HEAD: usize = LIMITS.max_head as usize;
 
 /// What a server makes of these bytes, and what it has left of them.
 fn read(bytes: &[u8]) -> (Result<Head, Refused>, &[u8]) {
     let mut connection = bytes;
-    let head = read_head(&mut connection).map_err(|error| {
+    let head = read_head(&mut connection, &LIMITS).map_err(|error| {
         let refused = Refused::of(&error).copied();
         refused.unwrap_or_else(|| panic!("no refusal: {error}"))
     });
-    (head.and_then(|head| Head::parse(&head)), connection)
+    (
+        head.and_then(|head| Head::parse(&head, &LIMITS)),
+        connection,
+    )
 }
 
 fn parse(bytes: impl AsRef<[u8]>) -> Head {
@@ -48,7 +54,10 @@ fn a_head_ends_with_the_empty_line() {
     ] {
         let request = format!("{head}the body");
         let mut connection = request.as_bytes();
-        assert_eq!(read_head(&mut connection).unwrap(), head.as_bytes());
+        assert_eq!(
+            read_head(&mut connection, &LIMITS).unwrap(),
+            head.as_bytes()
+        );
         assert_eq!(connection, b"the body");
         assert_eq!(parse(head).fields, [("Host".to_string(), b"x".to_vec())]);
     }
@@ -60,7 +69,7 @@ fn a_head_may_come_byte_by_byte() {
     let request = b"\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\nthe body";
     let mut connection = BufReader::with_capacity(1, &request[..]);
     assert_eq!(
-        read_head(&mut connection).unwrap(),
+        read_head(&mut connection, &LIMITS).unwrap(),
         request[..request.len() - 8]
     );
     let mut rest = String::new();
@@ -72,7 +81,7 @@ fn a_head_may_come_byte_by_byte() {
 fn a_client_that_leaves_without_a_word_says_nothing() {
     for silence in ["", "\r\n", "\n\r\n\n"] {
         assert_eq!(
-            read_head(&mut silence.as_bytes()).unwrap(),
+            read_head(&mut silence.as_bytes(), &LIMITS).unwrap(),
             b"",
             "{silence:?}"
         );
@@ -94,15 +103,18 @@ fn an_error_of_the_connection_is_passed_on() {
             Err(std::io::ErrorKind::ConnectionReset.into())
         }
     }
-    let error = read_head(&mut BufReader::new(Broken)).unwrap_err();
+    let error = read_head(&mut BufReader::new(Broken), &LIMITS).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
     assert_eq!(Refused::of(&error), None);
 }
 
 #[test]
 fn the_limits_are_those_of_the_text() {
-    assert_eq!((FIRST_LINE_SIZE, HEAD_SIZE, FIELDS), (8_192, 65_536, 100));
-    assert_eq!(BODY_SIZE, 16_777_216);
+    assert_eq!(
+        (MAX_LINE, MAX_HEAD, LIMITS.max_fields),
+        (8_192, 65_536, 100)
+    );
+    assert_eq!(LIMITS.max_body, 1_073_741_824);
 }
 
 /// Each limit, at its last byte and one beyond it; and that no more is read.
@@ -123,35 +135,34 @@ fn what_is_too_long_is_refused_at_its_limit() {
     };
     let host = "Host: x\r\n\r\n";
     let empty_lines = |size: usize| "\r\n".repeat(size / 2) + "GET / HTTP/1.1\r\n" + host;
-    let first = FIRST_LINE_SIZE;
+    let first = MAX_LINE;
     assert_eq!(parse(first_line(first) + host).target.len(), first - 15);
-    assert_eq!(parse(head(HEAD_SIZE)).fields.len(), 2);
-    assert_eq!(parse(fields(FIELDS)).fields.len(), FIELDS);
+    assert_eq!(parse(head(MAX_HEAD)).fields.len(), 2);
+    assert_eq!(
+        parse(fields(LIMITS.max_fields)).fields.len(),
+        LIMITS.max_fields
+    );
     assert_eq!(parse(empty_lines(first - 16)).method, "GET");
 
-    let endless = "x".repeat(2 * HEAD_SIZE);
+    let endless = "x".repeat(2 * MAX_HEAD);
     let long_field = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {endless}");
-    let many_fields = "GET / HTTP/1.1\r\n".to_string() + &"X: y\r\n".repeat(HEAD_SIZE);
+    let many_fields = "GET / HTTP/1.1\r\n".to_string() + &"X: y\r\n".repeat(MAX_HEAD);
     for (bytes, status, most) in [
         (first_line(first + 1) + host, "414 URI Too Long", first),
         (empty_lines(first), "414 URI Too Long", first),
         (empty_lines(2 * first), "414 URI Too Long", first),
         (endless, "414 URI Too Long", first),
         (
-            head(HEAD_SIZE + 1),
+            head(MAX_HEAD + 1),
             "431 Request Header Fields Too Large",
-            HEAD_SIZE,
+            MAX_HEAD,
         ),
-        (long_field, "431 Request Header Fields Too Large", HEAD_SIZE),
+        (long_field, "431 Request Header Fields Too Large", MAX_HEAD),
+        (many_fields, "431 Request Header Fields Too Large", MAX_HEAD),
         (
-            many_fields,
+            fields(LIMITS.max_fields + 1),
             "431 Request Header Fields Too Large",
-            HEAD_SIZE,
-        ),
-        (
-            fields(FIELDS + 1),
-            "431 Request Header Fields Too Large",
-            HEAD_SIZE,
+            MAX_HEAD,
         ),
     ] {
         let (refused, rest) = read(bytes.as_bytes());
@@ -397,7 +408,7 @@ fn a_length_is_a_number() {
         ("5", 5),
         (" 5 ", 5),
         ("005", 5),
-        ("16777216", 16 << 20),
+        ("1073741824", 1 << 30),
     ] {
         assert_eq!(length(value), Ok(Framing::Length(number)), "{value}");
     }
@@ -408,7 +419,7 @@ fn a_length_is_a_number() {
     }
     let huge = "9".repeat(1000);
     for large in [
-        "16777217",
+        "1073741825",
         "18446744073709551615",
         "18446744073709551616",
         &huge,

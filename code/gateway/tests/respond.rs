@@ -3,7 +3,7 @@
 mod common;
 
 use common::{complaint, field, run, run_as, split, Event, Wire};
-use gateway::http::{Framing, RequestBody};
+use gateway::http::{Framing, Limits, RequestBody};
 use gateway::{headers, once, respond, Body, Environ, Header, Result, StartResponse, Write};
 use std::io::Read;
 use std::sync::mpsc::channel;
@@ -899,7 +899,7 @@ fn write_tells_that_the_client_has_left() {
 #[test]
 fn a_broken_request_body_is_the_clients_mistake() {
     let wire = Wire::default();
-    let input = RequestBody::new(&b"abc"[..], Framing::Length(5));
+    let input = RequestBody::new(&b"abc"[..], Framing::Length(5), &Limits::DEFAULT);
     let app = |mut environ: Environ, mut start_response: StartResponse| {
         let mut body = Vec::new();
         environ.input.read_to_end(&mut body)?;
@@ -918,8 +918,9 @@ fn a_broken_request_body_is_the_clients_mistake() {
 #[test]
 fn refuse_answers_with_the_status_of_the_refusal() {
     let wire = Wire::default();
-    let refused = gateway::http::Head::parse(b"GET / HTTP/2.0\r\n\r\n").unwrap_err();
-    let outcome = gateway::refuse(&refused, wire.clone());
+    let refused =
+        gateway::http::Head::parse(b"GET / HTTP/2.0\r\n\r\n", &Limits::DEFAULT).unwrap_err();
+    let outcome = gateway::refuse(refused, wire.clone());
     let answer = wire.text();
     let (status, _, body) = split(&answer);
     assert_eq!(status, "HTTP/1.1 505 HTTP Version Not Supported");
@@ -930,20 +931,23 @@ fn refuse_answers_with_the_status_of_the_refusal() {
     );
     assert_eq!(field(&answer, "Connection"), Some("close"));
     assert_eq!(
-        (outcome.body as usize, outcome.error.is_none()),
-        (body.len(), true)
+        (
+            outcome.body as usize,
+            outcome.error.map(|error| error.to_string())
+        ),
+        (body.len(), Some(refused.to_string()))
     );
 
     // Also from inside of other errors; and another error is nobody's business.
     let wire = Wire::default();
     let held = std::io::Error::other(std::io::Error::from(refused));
-    gateway::refuse(&held, wire.clone());
+    gateway::refuse(held, wire.clone());
     assert_eq!(
         split(&wire.text()).0,
         "HTTP/1.1 505 HTTP Version Not Supported"
     );
     let wire = Wire::default();
-    gateway::refuse(&std::io::Error::other("a secret"), wire.clone());
+    gateway::refuse(std::io::Error::other("a secret"), wire.clone());
     assert_eq!(
         (split(&wire.text()).0, split(&wire.text()).2),
         (FAILED, "500 Internal Server Error\n")

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{complaint, run, run_as, split};
-use gateway::http::{Framing, RequestBody};
+use gateway::http::{Framing, Limits, RequestBody};
 use gateway::{headers, once, validator, Application, Body, Environ, Error, Header, Result};
 use gateway::{Side, StartResponse, Violation, Write};
 use std::io::{self, BufRead, Cursor, Read};
@@ -443,7 +443,11 @@ fn the_input_ends_where_its_length_says() {
 fn a_broken_request_is_nobodys_violation() {
     let mut environ = Environ::testing_defaults();
     environ.set("CONTENT_LENGTH", "5");
-    environ.input = Box::new(RequestBody::new(&b"123"[..], Framing::Length(5)));
+    environ.input = Box::new(RequestBody::new(
+        &b"123"[..],
+        Framing::Length(5),
+        &Limits::DEFAULT,
+    ));
     let error = serve(&validator(reads(100)), environ).unwrap_err();
     assert_eq!(error.to_string(), "400 Bad Request: the body breaks off");
 }
