@@ -33,8 +33,6 @@ def app(environ, start_response):
     if what == "both":
         atexit.register(note, "a hook of the request")
         threading.Thread(target=late).start()
-    if what == "endless":
-        threading.Thread(target=endless).start()
     if what == "slow":
         return slow()
     return [b"ok\n"]
@@ -60,13 +58,45 @@ def slow():
     yield b"second"
 
 
-def raises():
-    raise ValueError("no such fruit")
-
-
-def make_app():
-    atexit.register(raises)
+def idles():
+    threading.Thread(target=endless).start()
     return app
+
+
+def waits_in_its_hook():
+    @atexit.register
+    def wait():
+        note("a hook waits")
+        endless()
+
+    return app
+
+
+def fails():
+    @atexit.register
+    def fail():
+        raise ValueError("no such fruit")
+
+    return app
+
+
+def writes_for_ever():
+    """A thread that never stops to write, into the errors of the first request."""
+
+    def write(errors):
+        while True:
+            errors.write("x" * 60 + "\n")
+
+    started = []
+
+    def writing(environ, start_response):
+        if not started:
+            started.append(environ["wsgi.errors"])
+            threading.Thread(target=write, args=started, daemon=True).start()
+        environ["wsgi.errors"].write("a request\n")
+        return app(environ, start_response)
+
+    return writing
 
 
 def terminates(environ, start_response):
