@@ -50,7 +50,7 @@ mod respond;
 mod validator;
 
 pub use access_log::access_log;
-pub use environ::{Environ, Errors, Input};
+pub use environ::{printable, Environ, Errors, Input};
 pub use respond::{refuse, respond, Outcome, HOP_BY_HOP};
 pub use validator::validator;
 

@@ -21,18 +21,11 @@ pub fn print(text: &[u8]) {
     write_now(io::stdout().as_fd(), text, &LEFT_OUT);
 }
 
-/// Writes a line to the standard error. Its control characters, which may be a
-/// client's, are escaped: a terminal would obey them.
+/// Writes a line to the standard error, made [`printable`](crate::printable): a
+/// client's words may be in it.
 pub fn complain(line: impl std::fmt::Display) {
-    let mut text = String::new();
-    for character in line.to_string().chars() {
-        match character.is_control() {
-            true => text.extend(character.escape_default()),
-            false => text.push(character),
-        }
-    }
-    text.push('\n');
-    let _ = Stderr.write_all(text.as_bytes());
+    let line = crate::printable(&line.to_string(), "") + "\n";
+    let _ = Stderr.write_all(line.as_bytes());
 }
 
 /// The standard error, as it stands and without a lock.

@@ -245,7 +245,15 @@ fn bad_first_lines_are_refused() {
         ("GET /\t HTTP/1.1", bad),
         ("GET localhost:80 HTTP/1.1", bad),
         ("GET ftp://localhost/ HTTP/1.1", bad),
-        ("GET https://localhost/ HTTP/1.1", bad),
+        ("GET httpx://localhost/ HTTP/1.1", bad),
+        ("GET https:/localhost/ HTTP/1.1", bad),
+        ("GET https:/// HTTP/1.1", bad),
+        ("GET https://a@b/ HTTP/1.1", bad),
+        ("GET http://:80/ HTTP/1.1", bad),
+        ("GET http://x:port/ HTTP/1.1", bad),
+        ("GET http://[::1/ HTTP/1.1", bad),
+        ("GET http://%zz/ HTTP/1.1", bad),
+        ("GET http://a,b/ HTTP/1.1", bad),
         ("GET http:/// HTTP/1.1", bad),
         ("GET http://?x HTTP/1.1", bad),
         ("GET http://a@b/ HTTP/1.1", bad),
@@ -268,6 +276,9 @@ fn targets_are_taken_as_they_come() {
         "/%zz%",
         "http://x",
         "HTTP://x:80?y",
+        "https://x",
+        "hTTpS://[::1]:443/?y",
+        "http://x:/",
     ] {
         let head = parse(with(&format!("GET {target} HTTP/1.1"), ""));
         assert_eq!(head.target, target.as_bytes());
@@ -347,9 +358,24 @@ fn there_is_one_host() {
         "x",
         "localhost:8888",
         "127.0.0.1",
-        "[::1]:8888",
+        "999.1.1.1", // a name, to the grammar
         "a-b.c_d~e",
-        "%41",
+        "%41%fF",
+        "a!$&'()*+;=b",
+        "x:",
+        "x:0",
+        "x:00080",
+        "x:65535",
+        "[::1]",
+        "[::1]:8888",
+        "[::1]:",
+        "[::]",
+        "[1:2:3:4:5:6:7:8]",
+        "[1:2:3:4:5:6:7::]",
+        "[::ffff:127.0.0.1]:80",
+        "[2001:DB8::a]",
+        "[v1.x]",
+        "[vFf.a:b-~]:80",
     ] {
         assert!(host("HTTP/1.1", &[good]).is_ok(), "{good}");
         assert!(host("HTTP/1.0", &[good]).is_ok(), "{good}");
@@ -363,7 +389,57 @@ fn there_is_one_host() {
         &["a/b"],
         &["a@b"],
         &["a?b"],
+        &["a#b"],
+        &["a\\b"],
+        &["a|b"],
+        &["<a>"],
         &["ä"],
+        &["a,b"],
+        &["a, b"],
+        &["x:bad"],
+        &["x:-5"],
+        &["x:+5"],
+        &["x:0x50"],
+        &["x:65536"],
+        &["x:99999999999999999999"],
+        &["x:80:80"],
+        &["x::80"],
+        &[":80"],
+        &[":"],
+        &["%"],
+        &["%4"],
+        &["%zz"],
+        &["%4g"],
+        &["a%"],
+        &["::1"],
+        &["[::1"],
+        &["[[::1]"],
+        &["[::1]]"],
+        &["[]"],
+        &["[]:80"],
+        &["::1]"],
+        &["[::1]80"],
+        &["[::1]:bad"],
+        &["[::1]:80:80"],
+        &["[::1]x"],
+        &["x[::1]"],
+        &["[x]"],
+        &["[127.0.0.1]"],
+        &["[1:2:3]"],
+        &["[1:2:3:4:5:6:7:8:9]"],
+        &["[::12345]"],
+        &["[::g]"],
+        &["[1::2::3]"],
+        &["[fe80::1%25eth0]"], // RFC 6874 ends with the client's machine
+        &["[fe80::1%eth0]"],
+        &["[ ::1 ]"],
+        &["[v.x]"],
+        &["[v1.]"],
+        &["[v1x]"],
+        &["[vg.x]"],
+        &["[v1.%41]"],
+        &["[v1.a,b]"],
+        &["[::ä]"],
     ] {
         let refused = host("HTTP/1.1", bad).unwrap_err();
         assert_eq!(refused.status, "400 Bad Request", "{bad:?}");
@@ -497,7 +573,139 @@ fn expectations_are_of_http_1_1() {
     assert!(!expects("HTTP/1.0", "100-continue"));
     assert!(!expects("HTTP/1.1", "200-ok"));
     assert!(!expects("HTTP/1.1", ""));
+    // It is a list, on as many lines as the client likes.
+    for value in [
+        "100-continue, a=b",
+        "a=b, 100-continue",
+        "a=b,100-CONTINUE,c",
+        ", ,100-continue ,",
+        "100-continue\r\nExpect: a=b",
+        "a=b\r\nExpect: 100-continue",
+        "\r\nExpect: c, 100-continue\r\nExpect: d",
+        "100-continue\r\nexpect: 100-continue",
+        "a=\"x, y\", 100-continue",
+        "a=\"\\\", y\", 100-continue",
+    ] {
+        assert!(expects("HTTP/1.1", value), "{value:?}");
+        assert!(!expects("HTTP/1.0", value), "{value:?}");
+    }
+    for value in [
+        "100-continue=1",
+        "100-continue;q=1",
+        "100-continued",
+        "a=\"x, 100-continue, y\"",
+        "a=\"\\\", 100-continue, y\"",
+        "a b 100-continue",
+    ] {
+        assert!(!expects("HTTP/1.1", value), "{value:?}");
+    }
     assert!(!parse(with("GET / HTTP/1.1", "")).expects_continue());
+}
+
+#[test]
+fn a_list_may_stand_on_many_lines() {
+    let list = |fields: &str, name: &str| {
+        let head = parse(with("GET / HTTP/1.1", fields));
+        let members = head.list(name).map(<[u8]>::to_vec).collect::<Vec<_>>();
+        members.join(&b"|"[..])
+    };
+    let fields = "Connection: close, X-A\r\nconnection:\r\nCONNECTION: ,\"a, \\\"b\",\tTE ,\r\n";
+    assert_eq!(list(fields, "Connection"), b"close|X-A|\"a, \\\"b\"|TE");
+    assert_eq!(list(fields, "Upgrade"), b"");
+}
+
+/// RFC 9110, section 5.3: what is no list cannot be joined.
+#[test]
+fn a_field_of_one_value_is_there_once() {
+    for (name, one, other) in [
+        ("Authorization", "Basic eDp5", "Basic eTp4"),
+        ("Content-Location", "/a", "/b"),
+        ("Content-Range", "bytes 0-1/2", "bytes 1-1/2"),
+        ("Content-Type", "text/plain", "text/html"),
+        ("Date", "Tue, 24 Nov 2026 20:03:31 GMT", "x"),
+        ("Depth", "0", "1"),
+        ("Destination", "/a", "/b"),
+        ("From", "a", "b"),
+        ("If-Modified-Since", "Tue, 24 Nov 2026 20:03:31 GMT", "x"),
+        ("If-Range", "\"a\"", "\"b\""),
+        ("If-Unmodified-Since", "Tue, 24 Nov 2026 20:03:31 GMT", "x"),
+        ("Lock-Token", "<a>", "<b>"),
+        ("Max-Forwards", "1", "2"),
+        ("Origin", "null", "http://x"),
+        ("Overwrite", "T", "F"),
+        ("Proxy-Authorization", "a", "b"),
+        ("Range", "bytes=0-1", "bytes=2-3"),
+        ("Referer", "/a", "/b"),
+        ("User-Agent", "a", "b"),
+    ] {
+        let lower = name.to_lowercase();
+        let once = format!("{name}: {one}\r\n");
+        assert!(read(&with("GET / HTTP/1.1", &once)).0.is_ok(), "{name}");
+        for twice in [
+            format!("{name}: {one}\r\n{lower}: {other}\r\n"),
+            format!("{lower}: {one}\r\nX: between\r\n{name}: {one}\r\n"), // equal ones too
+            format!("{name}:\r\n{name}: {one}\r\n"),
+        ] {
+            let (refused, _) = read(&with("GET / HTTP/1.1", &twice));
+            let wanted = "400 Bad Request: a field that has one value is there twice";
+            assert_eq!(refused.expect_err(&twice).to_string(), wanted, "{twice:?}");
+        }
+    }
+}
+
+/// The method is known as soon as its word is there, whatever is wrong behind it.
+#[test]
+fn a_refusal_knows_of_head() {
+    let long = "x".repeat(MAX_HEAD);
+    for (rest, why) in [
+        (" / HTTP/1.1\r\n\r\n", "the field Host is missing"),
+        (
+            " / HTTP/1.1\r\nHost: a b\r\n\r\n",
+            "the field Host names no host",
+        ),
+        (
+            " / HTTP/2.0\r\n\r\n",
+            "this server speaks HTTP/1.0 and HTTP/1.1",
+        ),
+        ("\r\n\r\n", "the first line is not of three words"),
+        (
+            "  / HTTP/1.1\r\n\r\n",
+            "the first line is not of three words",
+        ),
+        (" /", "the head breaks off"),
+        ("", "the head breaks off"),
+        (
+            &format!(" /{long}"),
+            "the first line is longer than this server takes",
+        ),
+        (
+            &format!(" / HTTP/1.1\r\nX: {long}"),
+            "the head is longer than this server takes",
+        ),
+        (
+            &format!(
+                " / HTTP/1.1\r\n{}\r\n",
+                "X: y\r\n".repeat(LIMITS.max_fields + 1)
+            ),
+            "the head is longer than this server takes",
+        ),
+    ] {
+        for (word, head_only) in [
+            ("HEAD", true),
+            ("\r\n\nHEAD", true),
+            ("GET", false),
+            ("HEADS", false),
+            ("head", false),
+        ] {
+            let (refused, _) = read(format!("{word}{rest}").as_bytes());
+            let refused = refused.expect_err(why);
+            assert_eq!(
+                (refused.why, refused.head_only),
+                (why, head_only),
+                "{word:?}"
+            );
+        }
+    }
 }
 
 // The environ.
@@ -570,12 +778,17 @@ fn a_whole_uri_names_the_host() {
         ("HTTP://there", "there", "/", ""),
         ("http://there?c=/d", "there", "/", "c=/d"),
         ("http://[::1]:80/", "[::1]:80", "/", ""),
+        ("https://there/a", "there", "/a", ""),
+        ("HTTPS://there?c", "there", "/", "c"),
     ] {
         assert_eq!(of_target(target, "HTTP_HOST"), host, "{target}");
         assert_eq!(of_target(target, "PATH_INFO"), path, "{target}");
         assert_eq!(of_target(target, "QUERY_STRING"), query, "{target}");
     }
     assert_eq!(of_target("/http://there/", "HTTP_HOST"), "localhost");
+    // But not that the connection is safe: the client may write what it likes.
+    let environ = environ(with("GET https://there/ HTTP/1.1", ""));
+    assert_eq!(environ.url_scheme, "http");
 }
 
 /// It asks about the server, and about no path.

@@ -117,6 +117,10 @@ fn a_status_is_well_formed() {
         ("200OK", form),
         ("99 Low", form),
         ("100 Continue", form),
+        ("2x0 OK", form),
+        ("600 Beyond", form),
+        ("700 Odd", form),
+        ("200 \u{2713}", "a status is of the characters of latin-1"),
         ("200 OK\r\nX: y", control),
     ] {
         let app = validator(starts(status, plain()));
@@ -187,13 +191,13 @@ fn a_body_has_a_type() {
 
 #[test]
 fn what_has_no_body_has_no_type() {
-    for status in ["204 No Content", "304 Not Modified"] {
+    for status in ["204 No Content", "205 Reset Content", "304 Not Modified"] {
         let app = validator(starts(status, plain()));
         let checked = serve(&app, Environ::testing_defaults());
         blames(
             checked,
             Side::Application,
-            "204 and 304 have no Content-Type",
+            "204, 205 and 304 have no Content-Type",
         );
         serve(
             &validator(starts(status, Vec::new())),
@@ -205,7 +209,7 @@ fn what_has_no_body_has_no_type() {
 
 #[test]
 fn what_has_no_body_sends_none() {
-    let rule = "204 and 304 have no body";
+    let rule = "204, 205 and 304 have no body";
     application_breaks(rule, |_, mut start_response| {
         start_response("204 No Content", Vec::new(), None)?;
         Ok(once("hello"))
@@ -214,6 +218,10 @@ fn what_has_no_body_sends_none() {
         let mut write = start_response("304 Not Modified", Vec::new(), None)?;
         write.send(b"hello")?;
         Ok(gateway::empty())
+    });
+    application_breaks(rule, |_, mut start_response| {
+        start_response("205 Reset Content", Vec::new(), None)?;
+        Ok(once("hello"))
     });
     // A length that is not kept is that of a 200.
     let app = validator(starts(

@@ -81,7 +81,7 @@ fn nobody_is_told_to_send_what_nobody_reads() {
     for program in BOTH {
         let server = Server::start(&format!("{program} validator:wsgiapp:app"));
         let answer = whole(server.connect().send(head(5)).finish().read_to_end());
-        assert_eq!((&answer.status[..], answer.text()), ("200 OK", HELLO));
+        assert_eq!((&answer.status[..], &answer.text()[..]), ("200 OK", HELLO));
 
         // Nor is one that does not wait.
         let server = Server::start(&format!("{program} validator:echoapp:app"));
