@@ -197,6 +197,17 @@ impl Site {
         command
     }
 
+    /// The same without Python inside.
+    ///
+    /// # Panics
+    ///
+    /// When it does not compile.
+    pub fn without(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(without(program));
+        command.args(arguments).current_dir(&self.folder);
+        command
+    }
+
     /// A server that runs here.
     ///
     /// # Panics
