@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use std::error::Error;
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 
 // ANCHOR: failed
 /// An application that has failed, as the server hears of it.
@@ -79,6 +79,10 @@ pub(super) fn printable(text: &str) -> String {
         }
     }
     shown
+}
+/// Text of several lines, to the standard error, where there is no request.
+pub(super) fn say(text: &str) {
+    let _ = gateway::log::Stderr.write_all(text.as_bytes());
 }
 // ANCHOR_END: line
 

@@ -6,7 +6,7 @@
 //! and the process is aborted. So what an application can count on is done one by
 //! one, in `finish.py`, and the rest is left to the kernel.
 
-use super::exceptions::traceback;
+use super::exceptions::{say, traceback};
 use super::fork::is_child;
 use nix::errno::Errno;
 use nix::libc;
@@ -16,7 +16,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyModule;
 use std::ffi::CStr;
-use std::io::{self, PipeReader, Read, Write};
+use std::io::{self, PipeReader, Read};
 use std::os::fd::IntoRawFd;
 use std::process;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
@@ -66,10 +66,6 @@ fn finish_until(end: Instant) {
     });
 }
 
-/// To the standard error, in one piece. A failure can be told to nobody.
-fn say(text: &str) {
-    let _ = io::stderr().write_all(text.as_bytes());
-}
 // ANCHOR_END: finish
 
 // ANCHOR: requests

@@ -1,7 +1,7 @@
 //! From `module:callable` to an object of Python's.
 
 use super::application;
-use super::exceptions::{line, traceback, type_name};
+use super::exceptions::{line, say, traceback, type_name};
 use super::interpreter::{keeping_signals, start, virtual_environment};
 use crate::LoadError;
 use gateway::Application;
@@ -97,13 +97,10 @@ fn environment() -> String {
     }
 }
 
-/// Python's words, and then ours.
+/// Says Python's words at once, and gives ours.
 fn failed(py: Python<'_>, doing: &str, exception: &PyErr) -> String {
-    format!(
-        "{}{doing}: {}",
-        traceback(py, exception),
-        line(py, exception)
-    )
+    say(&traceback(py, exception));
+    format!("{doing}: {}", line(py, exception))
 }
 // ANCHOR_END: is_missing
 
