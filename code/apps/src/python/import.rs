@@ -21,8 +21,7 @@ use pyo3::types::{PyDict, PyModule, PyTuple, PyType};
 /// Whatever stands in its way, in a line; after a traceback where the module
 /// itself has failed.
 pub(crate) fn load(name: &str) -> Result<Box<dyn Application>, LoadError> {
-    let no_colon = || LoadError::NoColon(name.to_string());
-    let (module, callable) = name.split_once(':').ok_or_else(no_colon)?;
+    let (module, callable) = crate::parts(name);
     start().map_err(LoadError::Python)?;
     Python::attach(|py| {
         let found = find(py, module, callable).map_err(LoadError::Python)?;
