@@ -30,7 +30,7 @@ use std::process::{ExitCode, ExitStatus};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
-const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait: the most there can be
+const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait, if the kernel allows as many
 const SOFTWARE: &str = "webserver3h"; // what the answers name as their server
 const SIGNALS: [Signal; 3] = [Signal::SIGCHLD, Signal::SIGINT, Signal::SIGTERM];
 

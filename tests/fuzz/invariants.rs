@@ -5,6 +5,7 @@ use gateway::http::{read_head, Framing, Head, Limits, Refused, RequestBody};
 use gateway::{refuse, respond};
 use httparse::Status;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::net::Ipv6Addr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
@@ -41,22 +42,30 @@ pub fn check(bytes: &[u8]) {
     match parsed {
         Ok(parsed) => {
             check_head(&head, &parsed);
+            check_fields(&parsed);
             let body = check_body(parsed.framing, rest);
             check_answer(&parsed, rest, body);
         }
-        Err(refused) => check_refusal(refused.into()),
+        Err(refused) => {
+            let mut words = head
+                .trim_ascii_start()
+                .split(|byte| b" \t\r\n\x0c".contains(byte));
+            assert_eq!(refused.head_only, words.next() == Some(b"HEAD"));
+            check_refusal(refused.into());
+        }
     }
 }
 
-/// Whoever is refused gets one whole answer, which says why.
+/// Whoever is refused gets one whole answer, which says why; to `HEAD` without
+/// the words.
 fn check_refusal(error: gateway::Error) {
     let refused = Refused::of(&*error).expect("bytes in memory can be read");
     let refused = *refused;
     let mut output = Vec::new();
     refuse(error, &mut output);
-    let (code, body) = whole_answer(&output, false);
+    let (code, body) = whole_answer(&output, refused.head_only);
     assert_eq!(refused.status[..3], code.to_string());
-    assert_eq!(body, format!("{refused}\n").as_bytes());
+    assert!(refused.head_only || body == format!("{refused}\n").as_bytes());
 }
 
 /// httparse takes whatever we take, and reads the same in it. It knows no HTTP/1.2
@@ -80,6 +89,55 @@ fn check_head(bytes: &[u8], head: &Head) {
         .map(|(name, value)| (&name[..], &value[..]));
     let theirs = theirs.headers.iter().map(|field| (field.name, field.value));
     assert!(ours.eq(theirs), "{:?}", head.fields);
+}
+
+/// What an application finds in `HTTP_HOST` can be taken apart in one way, and a
+/// field that has one value has one.
+fn check_fields(head: &Head) {
+    let environ = head.environ(Box::new(io::empty()));
+    let host = environ.text("HTTP_HOST");
+    let port = match host.rsplit_once(':') {
+        Some((_, port)) if !port.ends_with(']') => port,
+        _ => "",
+    };
+    assert!(port.bytes().all(|byte| byte.is_ascii_digit()), "{host}");
+    assert!(port.is_empty() || port.parse::<u16>().is_ok(), "{host}");
+    let name = host.strip_suffix(port).unwrap_or_default();
+    let name = name.strip_suffix(':').unwrap_or(name);
+    assert!(!name.is_empty() || host.is_empty(), "{host}");
+    match name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'))
+    {
+        Some(address) if address.starts_with(['v', 'V']) => {}
+        Some(address) => assert!(address.parse::<Ipv6Addr>().is_ok(), "{host}"),
+        None => {
+            assert!(
+                !name.contains([':', '[', ']', '@', ',', '/', '?', '#', '\\']),
+                "{host}"
+            );
+            let hex = |text: &str| u8::from_str_radix(text, 16).is_ok() && !text.starts_with('+');
+            let mut escapes = name.split('%').skip(1);
+            assert!(escapes.all(|text| text.get(..2).is_some_and(hex)), "{host}");
+        }
+    }
+    for single in [
+        "Host",
+        "Content-Length",
+        "Content-Type",
+        "Authorization",
+        "Range",
+    ] {
+        let named = head
+            .fields
+            .iter()
+            .filter(|(name, _)| name.eq_ignore_ascii_case(single));
+        assert!(named.count() <= 1, "{single} stands twice");
+    }
+    let told = head
+        .list("Expect")
+        .any(|what| what.eq_ignore_ascii_case(b"100-continue"));
+    assert_eq!(head.expects_continue(), told && head.version == "HTTP/1.1");
 }
 
 /// What reading a body gives: its content or why there is none, whether it says

@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod client;
+pub mod comparison;
 pub mod experiments;
 pub mod processes;
 pub mod programs;
@@ -25,11 +26,12 @@ pub const SILENCE: Duration = Duration::from_millis(500);
 /// Whether `condition` holds within [`SILENCE`].
 pub fn soon(mut condition: impl FnMut() -> bool) -> bool {
     let start = Instant::now();
+    let mut pause = Pause::default();
     while !condition() {
         if start.elapsed() > SILENCE {
             return false;
         }
-        std::thread::sleep(Duration::from_millis(2));
+        pause.wait();
     }
     true
 }
@@ -37,12 +39,29 @@ pub fn soon(mut condition: impl FnMut() -> bool) -> bool {
 /// Waits until `condition` gives something, and fails the test after [`LIMIT`].
 pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
+    let mut pause = Pause::default();
     loop {
         if let Some(value) = condition() {
             return value;
         }
         assert!(start.elapsed() < LIMIT, "waited {LIMIT:?} for {what}");
-        std::thread::sleep(Duration::from_millis(2));
+        pause.wait();
+    }
+}
+
+/// The pauses between looks at something that will change: short at first, and
+/// longer for what takes its time, so that those who wait leave the processor to
+/// those they wait for.
+#[derive(Default)]
+pub struct Pause {
+    looks: u32,
+}
+
+impl Pause {
+    /// Pauses, a millisecond longer each time, up to 16.
+    pub fn wait(&mut self) {
+        self.looks = (self.looks + 1).min(16);
+        std::thread::sleep(Duration::from_millis(self.looks.into()));
     }
 }
 

@@ -1,5 +1,7 @@
 //! Processes, as the kernel lists them.
 
+use std::time::Duration;
+
 /// A process, or what is left of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Process {
@@ -17,17 +19,26 @@ pub struct Process {
 /// All processes of this system.
 #[cfg(target_os = "linux")]
 pub fn all() -> Vec<Process> {
-    let processes = procfs::process::all_processes().expect("Linux has /proc");
-    processes
-        // One that has ended since it was listed cannot be read.
-        .filter_map(|process| process.ok()?.stat().ok())
-        .map(|stat| Process {
-            pid: stat.pid as u32,
-            parent: stat.ppid as u32,
-            group: stat.pgrp as u32,
-            state: stat.state,
-        })
-        .collect()
+    let entries = std::fs::read_dir("/proc").expect("Linux has /proc");
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    // One that has ended since it was listed cannot be read.
+    names.filter_map(one).collect()
+}
+
+/// The process of that number, if there is one.
+#[cfg(target_os = "linux")]
+fn one(pid: u32) -> Option<Process> {
+    // `PID (NAME) STATE PARENT GROUP ...`, and NAME may hold what it likes.
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let end_of_name = stat.iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(&stat[end_of_name + 1..]).ok()?;
+    let mut words = rest.split_whitespace();
+    Some(Process {
+        pid,
+        state: words.next()?.chars().next()?,
+        parent: words.next()?.parse().ok()?,
+        group: words.next()?.parse().ok()?,
+    })
 }
 
 /// All processes of this system.
@@ -51,6 +62,12 @@ pub fn all() -> Vec<Process> {
         .collect()
 }
 
+/// The process of that number, if there is one.
+#[cfg(not(target_os = "linux"))]
+fn one(pid: u32) -> Option<Process> {
+    all().into_iter().find(|process| process.pid == pid)
+}
+
 /// The processes that this one has started and has not reaped.
 pub fn children(pid: u32) -> Vec<Process> {
     let mut children = all();
@@ -60,8 +77,27 @@ pub fn children(pid: u32) -> Vec<Process> {
 
 /// The state of a process; `None` when there is none of that number.
 pub fn state(pid: u32) -> Option<char> {
-    let process = all().into_iter().find(|process| process.pid == pid)?;
-    Some(process.state)
+    one(pid).map(|process| process.state)
+}
+
+/// The processor time that the processes of a group have used, those who have ended
+/// excepted; `None` where the system does not tell.
+#[cfg(target_os = "linux")]
+pub fn processor_time(group: u32) -> Option<Duration> {
+    let processes = procfs::process::all_processes().ok()?;
+    let ticks = processes
+        .filter_map(|process| process.ok()?.stat().ok())
+        .filter(|stat| stat.pgrp as u32 == group)
+        .map(|stat| stat.utime + stat.stime)
+        .sum::<u64>();
+    let a_second = procfs::ticks_per_second();
+    Some(Duration::from_secs_f64(ticks as f64 / a_second as f64))
+}
+
+/// The processor time that the processes of a group have used.
+#[cfg(not(target_os = "linux"))]
+pub fn processor_time(_: u32) -> Option<Duration> {
+    None
 }
 
 /// How many descriptors a process holds; `None` when it has gone.

@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::processes::{self, Process};
-use crate::{programs, soon, wait_for, LIMIT};
+use crate::{programs, soon, wait_for, Pause, LIMIT};
 use nix::sys::resource::{setrlimit, Resource};
 use nix::sys::signal::{kill, killpg, Signal};
 use nix::unistd::Pid;
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A running server. Dropping it ends it, and every process it has started.
 pub struct Server {
@@ -153,6 +153,8 @@ impl Server {
             line.or_else(|| (!server.is_running()).then(String::new))
         });
         if line.is_empty() {
+            // Its children, if it has any, may hold the pipe open.
+            soon(|| Arc::strong_count(&server.errors) == 1);
             let why = server.errors();
             return Err(format!("{program} ended before it served: {why}"));
         }
@@ -414,13 +416,14 @@ pub fn run_to_end(command: &mut Command) -> (Option<i32>, String, String) {
     let errors = collect(child.stderr.take());
     let group = Pid::from_raw(child.id() as i32);
     let start = Instant::now();
+    let mut pause = Pause::default();
     while matches!(child.try_wait(), Ok(None)) {
         if start.elapsed() > LIMIT {
             let _ = killpg(group, Signal::SIGKILL);
             let _ = child.wait();
             panic!("{command:?} did not end within {LIMIT:?}");
         }
-        thread::sleep(Duration::from_millis(2));
+        pause.wait();
     }
     let status = child.wait().expect("it has ended");
     // The pipes are at their end when their other ends are closed.

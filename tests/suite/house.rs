@@ -126,6 +126,43 @@ fn blocks_that_are_not_replayed_are_listed() {
     );
 }
 
+/// Pages are replayed beside each other, and a reader keeps what an earlier page left:
+/// what a page writes stands under `target/`, in a file that no other page names.
+#[test]
+fn a_file_that_a_page_writes_is_its_own() {
+    let file = regex::Regex::new(r"(?:target|/tmp)/[\w.-]+").unwrap();
+    let redirected = regex::Regex::new(r">>?\s*([^\s&;|>)]+)").unwrap();
+    let quoted = regex::Regex::new(r#"'[^']*'|"[^"]*""#).unwrap();
+    let of_cargo = ["target/debug", "target/release", "target/venv"];
+    let mut owners: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for chapter in course().chapters().unwrap() {
+        let page = chapter.file.display().to_string();
+        for block in book::transcript::blocks(&chapter).unwrap() {
+            for line in block.lines {
+                let book::transcript::Line::Command(command) = line else {
+                    continue;
+                };
+                for file in file.find_iter(&command).map(|found| found.as_str()) {
+                    if !of_cargo.contains(&file) {
+                        let pages = owners.entry(file.to_string()).or_default();
+                        pages.insert(page.clone());
+                    }
+                }
+                for found in redirected.captures_iter(&quoted.replace_all(&command, "")) {
+                    let to = &found[1];
+                    // A number stands behind the shell's own `>>`, in its arithmetic.
+                    let number = to.parse::<u32>().is_ok();
+                    let known = to == "/dev/null" || number || file.is_match(to);
+                    assert!(known, "{page}: `{command}` writes {to}, outside of target/");
+                }
+            }
+        }
+    }
+    for (file, pages) in owners {
+        assert_eq!(pages.len(), 1, "{file} belongs to one page: {pages:?}");
+    }
+}
+
 /// Colours of a terminal, for instance, that were copied along.
 #[test]
 fn no_control_characters_in_the_text() {
@@ -201,6 +238,7 @@ fn packages() -> BTreeMap<String, BTreeSet<String>> {
 #[test]
 fn the_top_of_the_repository_is_small() {
     let known = [
+        ".cargo",
         ".ci",
         ".gitignore",
         "Cargo.lock",

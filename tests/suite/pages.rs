@@ -10,7 +10,7 @@ use scraper::{ElementRef, Html, Selector};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use tests::programs::{cargo, course};
 use tests::say;
 
@@ -30,19 +30,22 @@ fn folder() -> &'static Path {
     }
 }
 
-/// Every page by its path from the top of the book, parsed.
-fn pages() -> BTreeMap<PathBuf, Html> {
-    files(folder())
-        .into_iter()
-        .filter(|file| {
-            file.extension()
-                .is_some_and(|extension| extension == "html")
-        })
-        .map(|file| {
+/// Every page by its path from the top of the book.
+type Pages = BTreeMap<PathBuf, Html>;
+
+/// The pages, parsed once for all tests, each of which has them in its turn.
+fn pages() -> MutexGuard<'static, Pages> {
+    static PARSED: LazyLock<Mutex<Pages>> = LazyLock::new(|| {
+        let files = files(folder()).into_iter();
+        let pages = files.filter(|file| file.extension().is_some_and(|end| end == "html"));
+        let parsed = pages.map(|file| {
             let text = fs::read_to_string(folder().join(&file)).unwrap();
             (file, Html::parse_document(&text))
-        })
-        .collect()
+        });
+        Mutex::new(parsed.collect())
+    });
+    // A test that failed has changed nothing.
+    PARSED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Every file under `folder`, by its path from there.
@@ -120,7 +123,7 @@ fn links_lead_somewhere() {
         .collect();
     let mut broken = Vec::new();
     let mut foreign = BTreeSet::new();
-    for (path, page) in &pages {
+    for (path, page) in pages.iter() {
         for element in all(page, "[href], [src]") {
             let links = [element.attr("href"), element.attr("src")];
             for link in links.into_iter().flatten() {
@@ -213,19 +216,19 @@ fn no_page_asks_a_foreign_host() {
         let link = link.trim_matches(['\'', '"', ' ']);
         !link.starts_with("data:") && (link.contains("://") || link.starts_with("//"))
     };
-    for (path, page) in pages() {
+    for (path, page) in pages().iter() {
         let css = "script[src], img[src], iframe[src], source[src], audio[src], video[src], \
                    embed[src], object[data], link[href], image[href], use[href], form[action]";
-        for element in all(&page, css) {
+        for element in all(page, css) {
             let links = ["src", "href", "data", "action"].map(|name| element.attr(name));
             for link in links.into_iter().flatten().filter(|link| foreign(link)) {
-                asks.push(format!("{}: {link}", source(&path)));
+                asks.push(format!("{}: {link}", source(path)));
             }
         }
-        for style in all(&page, "style, [style]") {
+        for style in all(page, "style, [style]") {
             let text: String = style.text().chain(style.attr("style")).collect();
             if text.contains("url(") && foreign(&text) {
-                asks.push(format!("{}: {text}", source(&path)));
+                asks.push(format!("{}: {text}", source(path)));
             }
         }
     }
@@ -259,13 +262,13 @@ fn no_page_asks_a_foreign_host() {
 #[test]
 fn figures_have_words() {
     let mut figures = 0;
-    for (path, page) in pages() {
+    for (path, page) in pages().iter() {
         if path == Path::new("print.html") {
             continue;
         }
-        for svg in all(&page, "main figure svg") {
+        for svg in all(page, "main figure svg") {
             figures += 1;
-            let place = source(&path);
+            let place = source(path);
             let label = svg.attr("aria-label").unwrap_or_default();
             assert_eq!(
                 svg.attr("role"),
@@ -277,8 +280,8 @@ fn figures_have_words() {
                 "{place}: a figure has no alternative text"
             );
         }
-        for image in all(&page, "main img") {
-            let place = source(&path);
+        for image in all(page, "main img") {
+            let place = source(path);
             assert!(
                 image.attr("alt").is_some_and(|alt| !alt.is_empty()),
                 "{place}: an image has no alt text"
@@ -288,16 +291,40 @@ fn figures_have_words() {
     assert!(figures > 0, "the book has no figures");
 }
 
+/// A figure by itself, or as an image, has no page whose colours it could take: each
+/// brings a ground and colours of its own, for a dark screen too.
+#[test]
+fn figures_bring_their_colours() {
+    let folder = book::root().join("book/figures");
+    let line = |name: &PathBuf| {
+        let text = fs::read_to_string(folder.join(name)).unwrap();
+        text.lines().nth(1).unwrap_or_default().to_string()
+    };
+    let figures = files(&folder);
+    assert!(figures.len() > 20, "{figures:?}");
+    let colours = line(&PathBuf::from("map.svg"));
+    for part in [
+        "<style>svg:root{",
+        "background:",
+        "prefers-color-scheme:dark",
+        "--links:",
+    ] {
+        assert!(colours.contains(part), "{colours}");
+    }
+    for figure in &figures {
+        assert_eq!(line(figure), colours, "line 2 of {}", figure.display());
+    }
+}
+
 /// Each program's page lists it, and the listing, with the dependency lines
 /// that the page names, builds in an empty package.
 #[test]
 fn programs_can_be_copied() {
-    let pages = pages();
     let course = course();
     let copies = Path::new(env!("CARGO_TARGET_TMPDIR")).join("copies");
     let mut failed = Vec::new();
     for program in &course.programs {
-        let (listing, dependencies) = listing(&pages, program);
+        let (listing, dependencies) = listing(&pages(), program);
         // A page leaves out the line end of the last line.
         let name = &program.name;
         assert!(
@@ -366,7 +393,7 @@ fn parts_can_be_copied() {
 }
 
 /// The listing and the dependency lines of a program, from its page.
-fn listing(pages: &BTreeMap<PathBuf, Html>, program: &Program) -> (String, String) {
+fn listing(pages: &Pages, program: &Program) -> (String, String) {
     let css = format!("section.program[data-program='{}']", program.name);
     let found = pages
         .iter()
@@ -445,8 +472,8 @@ fn plain(line: &Line) -> String {
 /// No directive of ours is left on a page.
 #[test]
 fn directives_leave_nothing_behind() {
-    for (path, page) in pages() {
-        let main: String = all(&page, "main")
+    for (path, page) in pages().iter() {
+        let main: String = all(page, "main")
             .iter()
             .flat_map(|main| main.text())
             .collect();
@@ -454,6 +481,6 @@ fn directives_leave_nothing_behind() {
         let ours = left
             .iter()
             .find(|directive| book::includes::OURS.contains(&directive.name));
-        assert!(ours.is_none(), "{}: shows {ours:?}", source(&path));
+        assert!(ours.is_none(), "{}: shows {ours:?}", source(path));
     }
 }

@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+// ANCHOR: connection
 const READ_SIZE: usize = 1024; // bytes read at a time: most heads are one read
 
-// ANCHOR: connection
 /// A connection that a reader and a writer hold at the same time. The last to
 /// let go of it closes it.
 #[derive(Clone)]

@@ -93,7 +93,7 @@ pub struct Refused {
 }
 // ANCHOR_END: refused
 
-// ANCHOR: refused_of
+// ANCHOR: refused_new
 impl Refused {
     /// A refusal of a request whose method nobody has looked at yet.
     pub const fn new(status: &'static str, why: &'static str) -> Refused {
@@ -111,7 +111,11 @@ impl Refused {
         let head_only = words.next() == Some(b"HEAD");
         Refused { head_only, ..self }
     }
+}
+// ANCHOR_END: refused_new
 
+// ANCHOR: refused_of
+impl Refused {
     /// The refusal in an error, or in what caused it.
     pub fn of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Refused> {
         let mut cause = Some(error);
@@ -592,7 +596,8 @@ fn content_length(value: &[u8], limits: &Limits) -> Result<u64, Refused> {
 // ANCHOR: to_environ
 impl Head {
     /// The environ of this request. What the head does not say is left to the
-    /// server: `SERVER_NAME`, `SERVER_PORT`, `REMOTE_ADDR`, the flags.
+    /// server: `SERVER_NAME` (an address of IPv6 in brackets: RFC 3875, section
+    /// 4.1.14), `SERVER_PORT`, `REMOTE_ADDR`, the scheme, the flags.
     pub fn environ(&self, input: Input) -> Environ {
         let mut environ = Environ::new(input);
         for (name, value) in &self.fields {

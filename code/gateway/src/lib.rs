@@ -75,7 +75,8 @@ impl<F> Application for F where F: Fn(Environ, StartResponse) -> Result<Body> {}
 // ANCHOR: start_response
 /// `start_response(status, headers, exc_info)`: begins the answer.
 ///
-/// - The status is three digits, a space and a reason: `200 OK`.
+/// - The status is three digits from 200 on, a space and a reason, in characters
+///   of latin-1: `200 OK`. Hop-by-hop fields are left out of the answer.
 /// - It may be called late, by the first step of the body, but before the first
 ///   byte. Nothing leaves until there is one.
 /// - It is called once. The third argument is the exception: an application

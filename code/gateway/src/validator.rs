@@ -40,6 +40,11 @@ fn check_environ(environ: &Environ) -> Result<()> {
     let method = environ.text("REQUEST_METHOD");
     server_must(is_token(method.as_bytes()), "REQUEST_METHOD is a method")?;
     server_must(has("SERVER_NAME"), "SERVER_NAME is there and not empty")?;
+    let name = environ.text("SERVER_NAME");
+    server_must(
+        !name.contains(':') || name.starts_with('['),
+        "an address of IPv6 in SERVER_NAME is in brackets",
+    )?;
     let port = environ.text("SERVER_PORT").parse::<u16>();
     server_must(port.is_ok(), "SERVER_PORT is a number")?;
     let protocol = environ.text("SERVER_PROTOCOL");

@@ -217,9 +217,9 @@ fn what_the_client_sends_is_escaped() {
 #[test]
 fn the_address_is_printable() {
     let mut environ = Environ::testing_defaults();
-    environ.set("REMOTE_ADDR", "::1\n\x1b[2J");
+    environ.set("REMOTE_ADDR", "::1\n\x1b7");
     let (line, _) = logged(environ, hello);
-    assert_eq!(line, "::1\\n\\u{1b}[2J - - [] \"GET / HTTP/1.1\" 200 14");
+    assert_eq!(line, "::1\\n\\u{1b}7 - - [] \"GET / HTTP/1.1\" 200 14");
 }
 
 /// The line comes with the end, and not with the return of the application.

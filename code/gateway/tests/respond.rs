@@ -186,6 +186,45 @@ fn an_error_before_the_first_byte_replaces_the_head() {
     assert_eq!(complaint(&outcome), "");
 }
 
+/// Nothing has to be there that it could replace.
+#[test]
+fn a_first_call_may_bring_an_error() {
+    let (answer, outcome) = run(|_: Environ, mut start_response: StartResponse| {
+        let status = "503 Service Unavailable";
+        start_response(status, plain(), Some("the database is on fire".into()))?;
+        assert!(start_response("200 OK", plain(), None).is_err());
+        Ok(once("later"))
+    });
+    let (status, _, body) = split(&answer);
+    assert_eq!(
+        (status, body),
+        ("HTTP/1.1 503 Service Unavailable", "later")
+    );
+    assert_eq!(complaint(&outcome), "");
+}
+
+/// One that was kept says why it cannot answer any more.
+#[test]
+fn start_response_after_the_end_is_an_error() {
+    let kept = Arc::new(Mutex::new(None));
+    let keep = Arc::clone(&kept);
+    let wire = Wire::default();
+    let app = move |_: Environ, mut start_response: StartResponse| {
+        start_response("200 OK", plain(), None)?;
+        *keep.lock().unwrap() = Some(start_response);
+        Ok(once("all"))
+    };
+    respond(&app, Environ::testing_defaults(), wire.clone());
+    let mut start_response: StartResponse = kept.lock().unwrap().take().unwrap();
+    let mut again = |error: Option<gateway::Error>| {
+        let again = start_response("500 Oh", plain(), error).err();
+        again.expect("it is over").to_string()
+    };
+    assert_eq!(again(Some("too late".into())), "too late");
+    assert!(again(None).ends_with("start_response is called once, and again only with an error"));
+    assert_eq!(split(&wire.text()).2, "all");
+}
+
 /// Chunks without bytes are no first byte, and neither is `write` of nothing.
 #[test]
 fn nothing_is_not_the_first_byte() {

@@ -299,7 +299,7 @@ fn a_body_does_not_call_write() {
 #[test]
 fn the_environ_is_well_formed() {
     type Wrong = fn(&mut Environ);
-    let wrong: [(Wrong, &str); 24] = [
+    let wrong: [(Wrong, &str); 25] = [
         (
             |e| drop(e.remove("REQUEST_METHOD")),
             "REQUEST_METHOD is a method",
@@ -319,6 +319,10 @@ fn the_environ_is_well_formed() {
         (
             |e| e.set("SERVER_NAME", ""),
             "SERVER_NAME is there and not empty",
+        ),
+        (
+            |e| e.set("SERVER_NAME", "::1"),
+            "an address of IPv6 in SERVER_NAME is in brackets",
         ),
         (|e| drop(e.remove("SERVER_PORT")), "SERVER_PORT is a number"),
         (|e| e.set("SERVER_PORT", ""), "SERVER_PORT is a number"),
@@ -384,8 +388,9 @@ fn the_environ_is_well_formed() {
         change(&mut environ);
         blames(serve(&validator(hello), environ), Side::Server, rule);
     }
-    let right: [Wrong; 6] = [
+    let right: [Wrong; 7] = [
         |e| e.set("REQUEST_METHOD", "M-SEARCH"),
+        |e| e.set("SERVER_NAME", "[::1]"),
         |e| e.set("SCRIPT_NAME", "/app"),
         |e| e.set("PATH_INFO", ""),
         |e| {

