@@ -210,6 +210,8 @@ def start(environ, start_response):
         "value_surrogate": lambda: start_response("200 OK", [("X-A", "\udc80")]),
         "value_line": lambda: start_response("200 OK", [("X-A", "b\r\nX-C: d")]),
         "value_nul": lambda: start_response("200 OK", [("X-A", "b\0")]),
+        "hop": lambda: start_response("200 OK", [("Connection", "keep-alive")]),
+        "hop_te": lambda: start_response("200 OK", [("transfer-encoding", "chunked")]),
         "exc_info_wrong": lambda: start_response("200 OK", PLAIN, ValueError("x")),
         "exc_info_none": lambda: start_response("200 OK", PLAIN, (None, None, None)),
         "exc_info_empty": lambda: start_response("200 OK", PLAIN, ()),

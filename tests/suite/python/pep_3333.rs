@@ -287,6 +287,8 @@ fn start_response_is_checked() {
             "status_wide",
             "ValueError: the status has a character that is none of latin-1".into(),
         ),
+        ("hop", "it was taken".into()),
+        ("hop_te", "it was taken".into()),
         ("exc_info_none", "it was taken".into()),
         ("exc_info_empty", "it was taken".into()),
         ("exc_info_nowhere", "it was taken".into()),
