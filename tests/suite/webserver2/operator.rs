@@ -47,15 +47,22 @@ fn what_cannot_be_served_is_one_clear_line() {
     for (arguments, message) in [
         (
             "wsgiapp",
-            "`wsgiapp` names no application: write module:callable, such as wsgiapp:app\n",
+            "the module `wsgiapp` has no `application`; it has app\n",
         ),
         (
             "validator:wsgiapp",
-            "`wsgiapp` names no application: write module:callable, such as wsgiapp:app\n",
+            "the module `wsgiapp` has no `application`; it has app\n",
+        ),
+        (
+            "validator:",
+            "`` names no application: write module:callable, such as wsgiapp:app\n",
         ),
         ("nosuch:app", modules),
         ("validator:accesslog:nosuch:app", modules),
-        (":", "there is no module ``; there are wsgiapp, echoapp, "),
+        (
+            ":",
+            "`:` names no application: write module:callable, such as wsgiapp:app\n",
+        ),
         (
             "wsgiapp:nosuch",
             "the module `wsgiapp` has no `nosuch`; it has app\n",
