@@ -227,7 +227,7 @@ fn about_as_much(page: &str, here: &str) -> bool {
 fn both_a_part(page: &str, here: &str) -> bool {
     let part = |text: &str| {
         text.parse()
-            .is_ok_and(|size| (1..1_000_000).contains(&size))
+            .is_ok_and(|size| (1..=1_000_000).contains(&size))
     };
     part(page) && part(here)
 }

@@ -187,7 +187,7 @@ fn how_much_and_how_long_have_bounds() {
     is_refused(
         "128000 bytes, exit code 56\n",
         "x",
-        "1000000 bytes, exit code 56\n",
+        "1000001 bytes, exit code 56\n",
     );
     is_refused(
         "128000 bytes, exit code 56\n",
