@@ -106,8 +106,6 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
     backlog.map_err(|errno| failed("listen", errno))?;
 
     let address = listener.local_addr()?;
-    print(format!("Serving HTTP on http://{address}/ ...\n").as_bytes());
-
     // ANCHOR: signals
     let (mut wakes, writer) = UnixStream::pair()?;
     wakes.set_nonblocking(true)?;
@@ -124,6 +122,7 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
     // ANCHOR_END: signals
     // Non-blocking: the connection that poll reported may be gone before accept.
     listener.set_nonblocking(true)?;
+    print(format!("Serving HTTP on http://{address}/ ...\n").as_bytes());
 
     let mut children = HashSet::new(); // that have not been reaped
     loop {
