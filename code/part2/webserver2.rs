@@ -51,8 +51,10 @@ fn main() -> ExitCode {
 
 fn run(options: Options) -> gateway::Result<()> {
     let application = apps::load(&options.application)?;
-    serve_forever(&options, &application)?;
-    Ok(())
+    apps::finish_on_signals();
+    let served = serve_forever(&options, &application);
+    apps::finish();
+    Ok(served?)
 }
 // ANCHOR_END: main
 

@@ -84,9 +84,10 @@ fn run(options: Options) -> gateway::Result<()> {
         complain(format!("warmed up with GET {path}: {status}"));
     }
     // ANCHOR_END: warm
-    let told = serve_forever(&options, &application)?;
+    let told = serve_forever(&options, &application);
     default_signals(); // from here on, the next one ends us at once
-    end_by(told)
+    apps::finish();
+    end_by(told?)
 }
 
 /// Serves until a signal tells it to end, and gives that signal.
@@ -144,8 +145,8 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
         connection.set_nonblocking(false)?;
         // ANCHOR: fork
         let still = apps::before_fork();
-        // SAFETY: this thread is the program's only one, but for those that an
-        // interpreter inside has started: and that one is held still by this thread.
+        // SAFETY: the child has this thread alone. What another may hold here, of the
+        // locks that the child takes, this one holds: see before_fork.
         match unsafe { fork() } {
             Ok(ForkResult::Child) => {
                 still.after_fork_in_child();
@@ -163,6 +164,7 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
                 if let Err(error) = handled {
                     complain(format!("request: {error}"));
                 }
+                apps::finish();
                 // SAFETY: _exit only ends the process: no destructor and no atexit hook runs.
                 unsafe { libc::_exit(0) }
             }

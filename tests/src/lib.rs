@@ -85,6 +85,26 @@ pub fn make_room_for_descriptors() {
     }
 }
 
+/// Keeps what these tests have inherited beside the three standard descriptors, from a
+/// lock or a tracer that they run under, say, from every program that they start:
+/// those count descriptors and show their numbers.
+pub fn keep_inherited_descriptors() {
+    use nix::fcntl::{fcntl, FcntlArg, FdFlag};
+    static KEPT: std::sync::Once = std::sync::Once::new();
+    KEPT.call_once(|| {
+        let Ok(entries) = std::fs::read_dir("/dev/fd") else {
+            return;
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        for number in names.filter(|number: &i32| *number > 2) {
+            // SAFETY: it is used for this call alone, and one that is closed meanwhile
+            // is an error. All that this process opens has the flag already.
+            let descriptor = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
+            let _ = fcntl(descriptor, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC));
+        }
+    });
+}
+
 /// Prints a line that is seen also when the test passes: the test harness keeps
 /// what `println!` and `eprintln!` print to itself.
 pub fn say(line: &str) {

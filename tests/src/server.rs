@@ -2,18 +2,22 @@
 
 use crate::client::Client;
 use crate::processes::{self, Process};
-use crate::{programs, soon, wait_for, Pause, LIMIT};
+use crate::{keep_inherited_descriptors, programs, soon, wait_for, Pause, LIMIT};
+use nix::fcntl::{fcntl, FcntlArg, OFlag};
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::resource::{setrlimit, Resource};
 use nix::sys::signal::{kill, killpg, Signal};
 use nix::unistd::Pid;
 use std::fs;
-use std::io::{ErrorKind, Read};
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Instant;
 
@@ -22,14 +26,24 @@ pub struct Server {
     /// Where it really serves, from its first line of output.
     pub address: SocketAddr,
     child: Child,
-    output: Collected,
-    errors: Collected,
+    output: Arc<Collected>,
+    errors: Arc<Collected>,
     /// What it runs from, if not from the original.
     _copy: Option<Copy>,
 }
 
-/// What a process has written into a pipe so far.
-type Collected = Arc<Mutex<Vec<u8>>>;
+/// What a process writes into a pipe, read by a thread of its own, or the process would
+/// wait when the pipe is full, and by whoever wants to know what has been written.
+struct Collected {
+    pipe: File,
+    read: Mutex<Read>,
+}
+
+#[derive(Default)]
+struct Read {
+    bytes: Vec<u8>,
+    at_end: bool,
+}
 
 /// How a server is to be started.
 pub struct Setup {
@@ -138,8 +152,8 @@ impl Server {
         let child = spawn(&mut command);
         let mut child = child.map_err(|error| format!("start {program}: {error}"))?;
 
-        let output = collect(child.stdout.take());
-        let errors = collect(child.stderr.take());
+        let output = Collected::of(child.stdout.take());
+        let errors = Collected::of(child.stderr.take());
         let mut server = Server {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             child,
@@ -191,9 +205,10 @@ impl Server {
         Client::connect(self.address)
     }
 
-    /// What it has printed so far; bytes that are not UTF-8 are replaced.
+    /// What it has printed so far; bytes that are not UTF-8 are replaced. What it has
+    /// yet to print is missing: see [`Server::output_when_idle`].
     pub fn output(&self) -> String {
-        text(&self.output)
+        self.output.text()
     }
 
     /// Whether it prints `text` soon, if it has not yet.
@@ -208,9 +223,22 @@ impl Server {
         });
     }
 
-    /// What it has printed of errors so far.
+    /// What it has printed of errors so far: see [`Server::errors_when_idle`].
     pub fn errors(&self) -> String {
-        text(&self.errors)
+        self.errors.text()
+    }
+
+    /// What it has printed when it and all that it has started have nothing to do any
+    /// more. What is not in there was not printed.
+    pub fn output_when_idle(&self) -> String {
+        self.wait_until_idle();
+        self.output()
+    }
+
+    /// The same for what it has printed of errors.
+    pub fn errors_when_idle(&self) -> String {
+        self.wait_until_idle();
+        self.errors()
     }
 
     /// Whether the process is still there.
@@ -357,29 +385,56 @@ fn limit(command: &mut Command, resource: Resource, most: u64) {
     }
 }
 
-/// Reads a pipe to its end, beside everything else.
-fn collect(pipe: Option<impl Read + Send + 'static>) -> Collected {
-    let collected = Collected::default();
-    let sink = Arc::clone(&collected);
-    thread::spawn(move || {
+impl Collected {
+    /// Begins to read a pipe.
+    fn of(pipe: Option<impl Into<OwnedFd>>) -> Arc<Collected> {
+        let pipe = pipe.expect("the command was given a pipe");
+        let pipe = File::from(pipe.into());
+        let set = fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
+        set.expect("every pipe takes this flag");
+        let collected = Arc::new(Collected {
+            pipe,
+            read: Mutex::default(),
+        });
+        let reader = Arc::clone(&collected);
+        thread::spawn(move || {
+            while !reader.is_at_end() {
+                let pipe = PollFd::new(reader.pipe.as_fd(), PollFlags::POLLIN);
+                let _ = poll(&mut [pipe], PollTimeout::NONE);
+            }
+        });
+        collected
+    }
+
+    /// Reads what is in the pipe now. Nobody else reads meanwhile, so whatever was
+    /// written before this call is there after it.
+    fn up_to_now(&self) -> MutexGuard<'_, Read> {
+        let mut read = self.read.lock().expect("no holder of the lock panics");
         let mut chunk = [0; 4096];
-        let Some(mut pipe) = pipe else { return };
-        while let Ok(read @ 1..) = pipe.read(&mut chunk) {
-            if let Ok(mut sink) = sink.lock() {
-                sink.extend_from_slice(&chunk[..read]);
+        while !read.at_end {
+            match (&self.pipe).read(&mut chunk) {
+                Ok(number @ 1..) => read.bytes.extend_from_slice(&chunk[..number]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Ok(0) | Err(_) => read.at_end = true,
             }
         }
-    });
-    collected
-}
+        read
+    }
 
-fn text(collected: &Collected) -> String {
-    let bytes = collected.lock().expect("no holder of the lock panics");
-    String::from_utf8_lossy(&bytes).into_owned()
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.up_to_now().bytes).into_owned()
+    }
+
+    /// Whether nobody can write any more.
+    fn is_at_end(&self) -> bool {
+        self.up_to_now().at_end
+    }
 }
 
 /// Starts a command in a process group of its own.
 fn spawn(command: &mut Command) -> std::io::Result<Child> {
+    keep_inherited_descriptors();
     end_with_parent(command);
     // A copy is busy while another thread, which has started a process at the
     // wrong moment, holds the descriptor that it was written through.
@@ -412,8 +467,8 @@ pub fn run_to_end(command: &mut Command) -> (Option<i32>, String, String) {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut child = spawn(command).expect("the command can be started");
-    let output = collect(child.stdout.take());
-    let errors = collect(child.stderr.take());
+    let output = Collected::of(child.stdout.take());
+    let errors = Collected::of(child.stderr.take());
     let group = Pid::from_raw(child.id() as i32);
     let start = Instant::now();
     let mut pause = Pause::default();
@@ -429,9 +484,9 @@ pub fn run_to_end(command: &mut Command) -> (Option<i32>, String, String) {
     // The pipes are at their end when their other ends are closed.
     let whole = |collected: &Collected| {
         wait_for("the end of the output", || {
-            (Arc::strong_count(collected) == 1).then_some(())
+            collected.is_at_end().then_some(())
         });
-        text(collected)
+        collected.text()
     };
     (status.code(), whole(&output), whole(&errors))
 }

@@ -1,7 +1,7 @@
 //! A terminal to type at: a shell behind a pseudo-terminal, as the reader has
 //! one.
 
-use crate::{python, wait_for};
+use crate::{keep_inherited_descriptors, python, wait_for};
 use nix::fcntl::{fcntl, FcntlArg, FdFlag};
 use nix::libc;
 use nix::pty::{openpty, OpenptyResult, Winsize};
@@ -49,6 +49,7 @@ impl Terminal {
             ws_xpixel: 0,
             ws_ypixel: 0,
         };
+        keep_inherited_descriptors();
         // One at a time: a shell that is started between the two calls would
         // inherit a terminal that is not its own.
         static OPENING: Mutex<()> = Mutex::new(());

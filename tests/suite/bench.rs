@@ -119,7 +119,7 @@ impl Place {
     fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
         let mut bench = self.bench(arguments);
         bench.arg("--json").arg(self.json());
-        let end = run_to_end(&mut bench);
+        let end = run_to_end(&mut beside_others(&bench));
         assert_eq!(self.processes(), Vec::<String>::new(), "processes left");
         end
     }
@@ -157,6 +157,15 @@ impl Drop for Place {
     }
 }
 
+/// The same command with a smaller share of the processor. Its load lasts for a fixed
+/// time, and the more it gets of that, the longer all other tests take.
+fn beside_others(command: &Command) -> Command {
+    let mut nice = Command::new("nice");
+    nice.args(["-n", "5"]).arg(command.get_program());
+    nice.args(command.get_args());
+    nice
+}
+
 /// The bench cannot be tried without the tool that makes its load.
 fn lacks(tool: &str, check: &str) -> bool {
     let lacks = !has_tool(tool);
@@ -164,6 +173,70 @@ fn lacks(tool: &str, check: &str) -> bool {
         left_out(check, tool);
     }
     lacks
+}
+
+/// A minute of measuring would be lost.
+#[test]
+fn a_record_that_cannot_be_written_is_found_first() {
+    let mut place = Place::new("unwritable");
+    place.hello("first", "webserver1");
+    let file = place.folder.join("file");
+    fs::write(&file, "").unwrap();
+    let folder = place.folder.display();
+    for record in [format!("{folder}/file/run.json"), folder.to_string()] {
+        let (code, output, errors) = run_to_end(place.bench(&[]).arg("--json").arg(&record));
+        assert_eq!((code, output.as_str()), (Some(1), ""), "{errors}");
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+        let (_, fork_cost, _) = run_to_end(program("fork_cost").args(["--json", &record]));
+        assert_eq!(fork_cost, "", "it has measured first");
+    }
+    // One that can be written is not there before it is whole.
+    let (_, _, errors) = place.run(&["--baseline=none"]);
+    assert!(errors.contains("none is not measured"), "{errors}");
+    assert!(!place.json().exists());
+}
+
+#[test]
+fn every_program_says_how_it_is_used() {
+    for name in ["bench", "fork_cost", "figure"] {
+        for flag in ["--help", "-h", "--version", "-V"] {
+            let (code, output, errors) = run_to_end(program(name).arg(flag));
+            assert_eq!((code, errors.as_str()), (Some(0), ""), "{name} {flag}");
+            let longest = output.lines().map(|line| line.chars().count()).max();
+            assert!(longest <= Some(100), "{output}");
+        }
+        let (code, output, errors) = run_to_end(program(name).arg("--no-such-option"));
+        assert_eq!((code, output.as_str()), (Some(2), ""), "{name}");
+        assert!(errors.starts_with("error: "), "{errors}");
+    }
+}
+
+/// Fifteen connections on two load processes are eight and seven.
+#[test]
+fn all_connections_are_opened() {
+    if lacks("ab", "how the bench divides connections") {
+        return;
+    }
+    let mut place = Place::new("connections");
+    place.hello("first", "webserver1");
+    let (code, _, errors) = place.run(&["--connections=15", "--rounds=1"]);
+    assert_eq!(code, Some(0), "{errors}");
+    let run = place.record();
+    let tool = &run["tools"]["ab"];
+    let commands = tool["command"].as_str().unwrap();
+    let shares: Vec<u64> = commands
+        .split(" -c ")
+        .skip(1)
+        .map(|rest| rest.split(' ').next().unwrap().parse().unwrap())
+        .collect();
+    let processes = tool["processes"].as_u64().unwrap();
+    let (most, least) = (shares[0], *shares.last().unwrap());
+    let larger = 15 - least * processes;
+    assert_eq!(
+        most * larger + least * (processes - larger),
+        15,
+        "{commands}"
+    );
 }
 
 #[test]
@@ -260,7 +333,7 @@ fn the_errors_of_the_load_tool_are_reported() {
     let mut place = Place::new("errors");
     let body = format!("body = {HELLO:?}\nconnection = \"keep-alive\"");
     place.row("lengthless", "webserver1", &body);
-    let (code, _, errors) = place.run(&[]);
+    let (code, _, errors) = place.run(&["--rounds=1"]);
     assert_eq!(code, Some(0), "{errors}");
     let server = &place.record()["servers"][0];
     assert_eq!(server["tool"], "wrk");
@@ -296,7 +369,7 @@ fn connections_that_stay_are_measured_with_wrk() {
          cwd = {:?}\ncommand = \"python3 alive.py {{address}}\"\nversion = \"python3 -V\"\n",
         place.mark, place.folder
     ));
-    let (code, output, errors) = place.run(&[]);
+    let (code, output, errors) = place.run(&["--rounds=1"]);
     assert_eq!(code, Some(0), "{errors}");
     assert!(output.contains("keep-alive"), "{output}");
     let server = &place.record()["servers"][0];
@@ -357,14 +430,14 @@ fn what_is_missing_is_named() {
         return;
     }
     let named = "left out: gone: no no-such-tool; make one";
-    let (code, output, errors) = place.run(&[]);
+    let (code, output, errors) = place.run(&["--rounds=1"]);
     assert_eq!(code, Some(1));
     assert!(errors.contains(named), "{errors}");
     assert!(
         output.contains("here "),
         "the others are measured: {output}"
     );
-    let (code, _, errors) = place.run(&["--available"]);
+    let (code, _, errors) = place.run(&["--rounds=1", "--available"]);
     assert_eq!(code, Some(0), "{errors}");
     assert!(errors.contains(named), "{errors}");
 }
@@ -420,7 +493,7 @@ fn the_peers_answer() {
     let mut bench = program("bench");
     bench.args(["--rounds=1", "--seconds=1", "--warm-up=1"]);
     bench.arg("--servers=fork.c,webserver3g.py");
-    let (code, output, errors) = run_to_end(&mut bench);
+    let (code, output, errors) = run_to_end(&mut beside_others(&bench));
     assert_eq!(code, Some(0), "{errors}");
     for line in output.lines().filter(|line| line.contains(" close ")) {
         let words: Vec<&str> = line.split_whitespace().collect();

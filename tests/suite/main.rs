@@ -17,6 +17,7 @@ mod part3;
 mod properties;
 #[cfg(feature = "python")]
 mod python;
+mod runtimes;
 mod snippets;
 mod transcripts;
 mod webserver1;

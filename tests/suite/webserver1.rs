@@ -17,7 +17,7 @@ const ANSWER: &str = "HTTP/1.1 200 OK\n\nHello, World!\n";
 fn the_first_line_is_the_address() {
     let server = Server::start("webserver1");
     let line = format!("Serving HTTP on http://{}/ ...\n", server.address);
-    assert_eq!(server.output(), line);
+    assert_eq!(server.output_when_idle(), line);
     assert_ne!(server.address.port(), 0);
 }
 

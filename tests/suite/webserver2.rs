@@ -29,7 +29,8 @@ fn ask(server: &Server, request: impl AsRef<[u8]>) -> Answer {
     whole(server.connect().exchange(request.as_ref()))
 }
 
-/// That the server has survived what came before, and how.
+/// That the server has survived what came before, and how. It has answered one after
+/// the other: what it had to say of the one before is said when it answers this.
 fn serves(server: &mut Server) {
     let answer = ask(server, get("/"));
     assert_eq!(answer.status, "200 OK");
@@ -37,12 +38,12 @@ fn serves(server: &mut Server) {
     assert!(!server.errors().contains("panicked"), "{}", server.errors());
 }
 
-/// What the server has printed of errors, when it is so many lines.
+/// What the server has printed of errors, when it is so many lines and no more come.
 fn lines(server: &Server, number: usize) -> Vec<String> {
-    let errors = tests::wait_for(&format!("{number} lines of errors"), || {
-        let errors = server.errors();
-        (errors.matches('\n').count() >= number).then_some(errors)
+    tests::wait_for(&format!("{number} lines of errors"), || {
+        (server.errors().matches('\n').count() >= number).then_some(())
     });
+    let errors = server.errors_when_idle();
     let lines: Vec<String> = errors.lines().map(str::to_string).collect();
     assert_eq!(lines.len(), number, "{errors}");
     lines

@@ -1,5 +1,5 @@
-//! What forks, each in a program of its own: `examples/forked.rs` and
-//! `examples/shared_runtime.rs`.
+//! What forks, in a program of its own: `examples/forked.rs`. What becomes of a
+//! runtime that was built before fork is tested by tests/suite/runtimes.rs.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -14,22 +14,6 @@ fn applications_answer_in_forked_children() {
         let wanted = format!("{name}: 16 of 16 children answered, and their parent\n");
         assert_eq!(output, wanted);
     }
-}
-
-/// Why the adapters make their runtime in the child. On Linux whoever began to
-/// wait last is woken, and takes away what was meant for another.
-#[test]
-#[cfg(target_os = "linux")]
-fn a_runtime_of_the_parent_hangs_its_children() {
-    let output = run("shared_runtime", "");
-    let hung: usize = output.split(' ').next().unwrap().parse().unwrap();
-    assert!(hung >= 1, "{output}");
-}
-
-#[test]
-fn a_runtime_of_ones_own_does_not() {
-    let output = run("shared_runtime", "own");
-    assert_eq!(output, "0 of 16 children never heard of their byte\n");
 }
 
 /// What an example prints.

@@ -340,9 +340,8 @@ fn ledger(course: &Course) -> String {
         for debt in course.debts.iter().filter(|debt| debt.owes == program) {
             let repaid = repaid(course, debt);
             let Debt { what, test, .. } = debt;
-            text.push_str(&format!("- {what} *{repaid}.*<br>\n  Test: `{test}`\n"));
+            text.push_str(&format!("- {what} *{repaid}.*<br>\n  Test: `{test}`\n\n"));
         }
-        text.push('\n');
     }
     text
 }

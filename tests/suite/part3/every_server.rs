@@ -17,7 +17,7 @@ fn every_server_says_where_it_serves_and_gives_the_answer_of_the_series() {
     for program in servers() {
         let server = Server::start(&program);
         let line = format!("Serving HTTP on http://{}/ ...\n", server.address);
-        assert_eq!(server.output(), line, "{program}");
+        assert_eq!(server.output_when_idle(), line, "{program}");
         let mut client = server.connect();
         let answer = client.send(get("/hello")).read_until(END);
         assert_eq!(answer, ANSWER, "{program}");

@@ -73,7 +73,7 @@ fn flasks_tutorial_blog() {
             Some("/auth/login")
         );
         assert!(visitor.get("/static/style.css").text().contains("html"));
-        assert_eq!(server.errors(), "", "{program}");
+        assert_eq!(server.errors_when_idle(), "", "{program}");
     }
 }
 

@@ -12,7 +12,7 @@ fn an_application_that_fails_early_is_excused() {
         assert_eq!(answer.status, "503 Service Unavailable");
         assert_eq!(answer.text(), "Come back later.\n");
     }
-    assert_eq!(server.errors(), "");
+    assert_eq!(server.errors_when_idle(), "");
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn requests_and_answers_are_printed() {
         server.address
     );
     server.wait_for_output("bytes data]\n");
-    assert_eq!(server.output(), wanted);
+    assert_eq!(server.output_when_idle(), wanted);
 
     // Refusals too.
     ask(&server, "GET / HTTP/2.0\r\n\r\n");
@@ -47,15 +47,22 @@ fn what_cannot_be_served_is_one_clear_line() {
     for (arguments, message) in [
         (
             "wsgiapp",
-            "`wsgiapp` names no application: write module:callable, such as wsgiapp:app\n",
+            "the module `wsgiapp` has no `application`; it has app\n",
         ),
         (
             "validator:wsgiapp",
-            "`wsgiapp` names no application: write module:callable, such as wsgiapp:app\n",
+            "the module `wsgiapp` has no `application`; it has app\n",
+        ),
+        (
+            "validator:",
+            "`` names no application: write module:callable, such as wsgiapp:app\n",
         ),
         ("nosuch:app", modules),
         ("validator:accesslog:nosuch:app", modules),
-        (":", "there is no module ``; there are wsgiapp, echoapp, "),
+        (
+            ":",
+            "`:` names no application: write module:callable, such as wsgiapp:app\n",
+        ),
         (
             "wsgiapp:nosuch",
             "the module `wsgiapp` has no `nosuch`; it has app\n",
