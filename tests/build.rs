@@ -5,6 +5,8 @@
 //! it stands in its chapter, so that the name of its test tells the place:
 //! `part1_one_page_line_47`.
 //!
+//! Makes the program of the wrong answers as well: see `wrong/main.rs`.
+//!
 //! What a chapter cuts out of a library is no program: it is compiled where it
 //! stands, with its library, which these tests are built with.
 
@@ -21,6 +23,7 @@ fn main() {
     for path in ["book", "code", "README.md"] {
         println!("cargo::rerun-if-changed=../{path}");
     }
+    println!("cargo::rerun-if-changed=wrong");
     // Cargo prints an error of this form as one line, without a backtrace.
     if let Err(problems) = generate() {
         for problem in problems {
@@ -33,6 +36,7 @@ fn generate() -> Result<(), Vec<Problem>> {
     let root = book::root();
     let out = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default());
     let course = Course::load(&root).map_err(|problem| vec![problem])?;
+    write_wrong_answers(&course, &out).map_err(|problem| vec![problem])?;
     let mut chapters = course.chapters().map_err(|problem| vec![problem])?;
     chapters.push(read(&root, "README.md").map_err(|problem| vec![problem])?);
 
@@ -124,6 +128,93 @@ fn write_snippets(
         files.push(file);
     }
     Ok((files, includes))
+}
+
+/// The modules of the wrong answers, and a `main` that chooses one of them.
+fn write_wrong_answers(course: &Course, out: &Path) -> Result<(), Problem> {
+    let problem = |file: &Path, what: String| Problem::new(file, 0, what);
+    let list = |folder: &Path| -> Result<Vec<PathBuf>, Problem> {
+        let entries = fs::read_dir(folder).map_err(|error| problem(folder, error.to_string()))?;
+        let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        files.sort();
+        Ok(files)
+    };
+    let mut modules = String::new();
+    let mut arms = String::new();
+    let folder = out.join("wrong");
+    for exercise in list(&course.root.join("tests/wrong"))? {
+        if !exercise.is_dir() {
+            continue; // main.rs
+        }
+        for file in list(&exercise)? {
+            let stem = |path: &Path| {
+                let stem = path.file_stem().unwrap_or_default();
+                stem.to_string_lossy().into_owned()
+            };
+            let (exercise, name) = (stem(&exercise), stem(&file));
+            let text = fs::read_to_string(&file);
+            let text = text.map_err(|error| problem(&file, error.to_string()))?;
+            let answer: toml::Table = text
+                .parse()
+                .map_err(|error| problem(&file, format!("{error}")))?;
+            let solution = course
+                .program(&exercise)
+                .ok_or_else(|| problem(&file, format!("there is no program {exercise}")))?;
+            let source = match wrong(solution.source(), &answer) {
+                Ok(source) => source,
+                // The check of the exercise will say so, and the others run.
+                Err(what) => format!(
+                    "pub fn main() -> std::process::ExitCode {{\n    \
+                     eprintln!(\"{{}}\", {:?});\n    std::process::ExitCode::FAILURE\n}}\n",
+                    format!("{}: {what}", file.display())
+                ),
+            };
+            let module = folder.join(format!("{exercise}.{name}.rs"));
+            fs::create_dir_all(&folder)
+                .and_then(|()| fs::write(&module, source))
+                .map_err(|error| problem(&module, error.to_string()))?;
+            let path = module.display().to_string();
+            let _ = writeln!(
+                modules,
+                "#[path = {path:?}]\n#[allow(warnings, clippy::all)]\nmod {exercise}_{name};"
+            );
+            let _ = writeln!(
+                arms,
+                "        \"{exercise}.{name}\" => {exercise}_{name}::main(),"
+            );
+        }
+    }
+    let main = format!(
+        "{modules}\nfn main() -> std::process::ExitCode {{\n    \
+         let name = std::env::args_os().next().unwrap_or_default();\n    \
+         let name = std::path::Path::new(&name).file_name().unwrap_or_default();\n    \
+         match name.to_string_lossy().as_ref() {{\n{arms}        name => {{\n            \
+         eprintln!(\"there is no wrong answer of the name {{name}}\");\n            \
+         std::process::ExitCode::FAILURE\n        }}\n    }}\n}}\n"
+    );
+    let file = out.join("wrong_answers.rs");
+    fs::write(&file, main).map_err(|error| problem(&file, error.to_string()))
+}
+
+/// A solution with the changes of a wrong answer.
+fn wrong(source: String, answer: &toml::Table) -> Result<String, String> {
+    let text = |table: &toml::Table, key: &str| match table.get(key) {
+        Some(toml::Value::String(text)) => Ok(text.clone()),
+        _ => Err(format!("it has no `{key}`")),
+    };
+    let changes = answer.get("change").and_then(|changes| changes.as_array());
+    let changes = changes.ok_or("it changes nothing")?;
+    let main = "fn main() -> ExitCode {";
+    let mut source = source.replacen(main, &format!("pub {main}"), 1);
+    for change in changes {
+        let change = change.as_table().ok_or("a change is a table")?;
+        let (from, to) = (text(change, "from")?, text(change, "to")?);
+        if source.matches(&from).count() != 1 {
+            return Err(format!("the solution does not have `{from}` once"));
+        }
+        source = source.replacen(&from, &to, 1);
+    }
+    Ok(source)
 }
 
 /// Whether a block is a region of a library and nothing else.

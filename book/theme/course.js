@@ -3,13 +3,54 @@
 document.addEventListener('click', (event) => {
     const button = event.target.closest('.transcript .clip-button');
     const commands = button && button.closest('.transcript').querySelectorAll('.command');
-    if (!commands || commands.length === 0 || !navigator.clipboard) {
+    if (!commands || commands.length === 0) {
         return;
     }
     event.stopImmediatePropagation();
     const text = Array.from(commands, (command) => command.textContent).join('\n');
-    navigator.clipboard.writeText(text).then(() => {
+    // Only a secure context has a clipboard: https, or a page from this machine.
+    const copied = navigator.clipboard ? navigator.clipboard.writeText(text) : Promise.reject();
+    copied.catch(() => copyBySelecting(text, button)).then(() => {
         button.firstChild.innerText = 'Copied!';
+        button.classList.add('tooltipped');
+    }, () => {
+        button.firstChild.innerText = 'Not copied';
         button.classList.add('tooltipped');
     });
 }, true);
+
+// The way before there was navigator.clipboard.
+function copyBySelecting(text, button) {
+    const field = document.createElement('textarea');
+    field.value = text;
+    field.style = 'position: fixed; top: 0; opacity: 0';
+    document.body.append(field);
+    field.select();
+    const copied = document.execCommand('copy');
+    field.remove();
+    button.focus();
+    if (!copied) {
+        throw new Error('the browser does not copy');
+    }
+}
+
+// mdBook's button for the table of contents is a label, which no key reaches.
+const contents = document.getElementById('mdbook-sidebar-toggle');
+if (contents) {
+    contents.setAttribute('role', 'button');
+    contents.tabIndex = 0;
+    contents.addEventListener('keydown', (event) => {
+        if (event.key === 'Enter' || event.key === ' ') {
+            event.preventDefault();
+            contents.click();
+        }
+    });
+}
+
+// On paper nothing can be opened.
+let opened = [];
+addEventListener('beforeprint', () => {
+    opened = [...document.querySelectorAll('details:not([open])')];
+    opened.forEach((details) => details.open = true);
+});
+addEventListener('afterprint', () => opened.forEach((details) => details.open = false));

@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 // ANCHOR: arguments
 /// Many clients at once.
 #[derive(Parser)]
+#[command(name = "client3", version)]
 struct Arguments {
     /// How many clients, each a process of its own
     #[arg(long, default_value_t = 1, value_name = "N")]
@@ -42,16 +43,27 @@ struct Arguments {
 
 // ANCHOR: main
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(tally) => {
-            println!("{tally}");
-            match tally.answered == tally.all() {
-                true => ExitCode::SUCCESS,
-                false => ExitCode::FAILURE,
-            }
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() => {
+            let error = error.to_string();
+            let why = error.lines().next().unwrap_or_default();
+            let why = why.trim_start_matches("error: ");
+            let _ = writeln!(io::stderr(), "{why}; --help says what there is");
+            return ExitCode::from(2);
         }
+        Err(help) => help.exit(), // or the version
+    };
+    let tally = run(&arguments).and_then(|tally| {
+        let shown = writeln!(io::stdout(), "{tally}");
+        shown.map_err(|error| io::Error::other(format!("print `{tally}`: {error}")))?;
+        Ok(tally)
+    });
+    match tally {
+        Ok(tally) if tally.answered == tally.all() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("{error}");
+            let _ = writeln!(io::stderr(), "{error}");
             ExitCode::FAILURE
         }
     }
@@ -64,12 +76,12 @@ fn run(arguments: &Arguments) -> io::Result<Tally> {
     let (reports, report) = io::pipe()?;
     let mut clients = Vec::new();
     for number in 1..=arguments.max_clients {
-        // SAFETY: there is one thread, so the child may do whatever its parent might.
+        // SAFETY: there is one thread, so no lock is held by one that the child lacks.
         match unsafe { fork() } {
             Ok(ForkResult::Child) => {
                 drop(reports);
                 client(arguments, address, report);
-                // SAFETY: it ends this process and touches no memory.
+                // SAFETY: _exit only ends the process: no destructor and no atexit hook runs.
                 unsafe { libc::_exit(0) }
             }
             Ok(ForkResult::Parent { child }) => clients.push(child),
@@ -81,7 +93,7 @@ fn run(arguments: &Arguments) -> io::Result<Tally> {
             }
         }
     }
-    drop(report); // or there would never be an end to the reports
+    drop(report); // read returns 0 only when every writing end is closed
     let tally = collect(arguments, reports);
     end(&clients);
     tally
@@ -90,7 +102,13 @@ fn run(arguments: &Arguments) -> io::Result<Tally> {
 
 // ANCHOR: resolve
 fn resolve(address: &str) -> io::Result<SocketAddr> {
-    let unknown = |error: io::Error| io::Error::other(format!("--address {address}: {error}"));
+    let unknown = |error: io::Error| {
+        let why = match address.starts_with(':') {
+            true => "no host before the port".to_string(),
+            false => error.to_string(),
+        };
+        io::Error::other(format!("--address {address}: {why}"))
+    };
     let first = address.to_socket_addrs().map_err(unknown)?.next();
     first.ok_or_else(|| unknown(ErrorKind::AddrNotAvailable.into()))
 }
@@ -101,7 +119,7 @@ fn resolve(address: &str) -> io::Result<SocketAddr> {
 fn client(arguments: &Arguments, address: SocketAddr, mut report: PipeWriter) {
     let patience = Duration::from_secs(arguments.patience);
     let mut say = |line: &str| {
-        // In one write, so that no other client's line comes between.
+        // One write of at most PIPE_BUF bytes is atomic: no other line comes between.
         let _ = report.write_all(format!("{line}\n").as_bytes());
     };
     let mut connections = Vec::new();
@@ -139,11 +157,14 @@ fn hear(connection: &mut TcpStream, deadline: Instant) -> io::Result<Vec<u8>> {
     let mut chunk = [0; 4096];
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        // Zero would mean for ever.
+        // A timeout of zero is an error, and none would mean for ever.
         connection.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
-        match connection.read(&mut chunk)? {
-            0 => return Ok(answer),
-            read => answer.extend_from_slice(&chunk[..read]),
+        match connection.read(&mut chunk) {
+            Ok(0) => return Ok(answer),
+            Ok(read) => answer.extend_from_slice(&chunk[..read]),
+            // Stopped by Ctrl-Z, and told by `fg` to go on.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
 }
@@ -159,7 +180,10 @@ fn outcome(error: &io::Error, number: u32) -> String {
         (ErrorKind::TimedOut | ErrorKind::WouldBlock, _) => return "timed out".to_string(),
         (_, Errno::EMFILE) => "raise `ulimit -n`, or ask for fewer --max-conns",
         (_, Errno::EADDRNOTAVAIL) => "the ports are used up; wait a minute, or ask for fewer",
-        _ => "is --address right?",
+        (_, Errno::ENETUNREACH | Errno::EHOSTUNREACH | Errno::EACCES | Errno::EINVAL) => {
+            "is --address right?"
+        }
+        _ => return format!("connection {number} of a client: {error}"),
     };
     format!("connection {number} of a client: {error}; {hint}")
 }
@@ -184,7 +208,7 @@ fn collect(arguments: &Arguments, reports: PipeReader) -> io::Result<Tally> {
         }
         if shown.elapsed() > Duration::from_secs(1) {
             shown = Instant::now();
-            eprintln!("so far {tally}");
+            let _ = writeln!(io::stderr(), "so far {tally}");
         }
     }
     Ok(tally)
@@ -212,7 +236,7 @@ struct Tally {
     refused: u64,
     reset: u64,
     timed_out: u64,
-    closed: u64, // without an answer
+    closed: u64, // before any byte of an answer
 }
 
 impl Tally {

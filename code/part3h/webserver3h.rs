@@ -1,118 +1,177 @@
-//! webserver3h: webserver3g that runs any application.
+//! webserver3h: webserver3g_signal_hook that runs any application.
 //!
-//!     cargo run --bin webserver3h -- module:callable [--warm PATH] [ADDRESS]
+//!     cargo run --bin webserver3h -- module:callable [ADDRESS] [--warm PATH]
 //!
 //! Many clients and any application: a child for each request, and in the child
 //! what webserver2 does. Send 128 clients at once, and a slow one; nobody waits for
 //! another, and no zombie stays. With --warm the application is asked for PATH once
 //! before the first fork. Ctrl-C ends it.
 
-use gateway::http::{read_head, Framing, Head, Refused, RequestBody};
-use gateway::{refuse, respond, Application, Environ, Outcome};
+use clap::Parser;
+use gateway::connection::{print_request, print_response, Connection};
+use gateway::http::{Limits, Refused};
+use gateway::log::{complain, print};
+use gateway::{options, refuse, respond, Application};
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::signal::{sigaction, signal, SaFlags, SigAction, SigHandler, SigSet, Signal};
-use nix::sys::socket::{self, listen, Backlog};
-use nix::sys::wait::{waitpid, WaitPidFlag, WaitStatus};
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use nix::sys::signal::{raise, signal, SigHandler, SigSet, Signal};
+use nix::sys::socket::{self, listen, Backlog, SockFlag};
 use nix::unistd::{fork, getpid, getppid, ForkResult};
-use std::env;
-use std::io::{self, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsRawFd, FromRawFd};
-use std::process::ExitCode;
+use signal_hook::flag::register_usize;
+use signal_hook::low_level::pipe;
+use std::collections::HashSet;
+use std::io::{self, Read};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitCode, ExitStatus};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-const ADDRESS: &str = "127.0.0.1:8888";
-const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait: the most there can be
+const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait, if the kernel allows as many
 const SOFTWARE: &str = "webserver3h"; // what the answers name as their server
-const REQUEST_SIZE: usize = 1024; // bytes read at a time: most heads are one read
-const LINGER: Duration = Duration::from_secs(2); // for all that nobody wants
-const USAGE: &str = "usage: webserver3h module:callable [--warm PATH] [ADDRESS]; \
-                     try webserver3h wsgiapp:app";
+const SIGNALS: [Signal; 3] = [Signal::SIGCHLD, Signal::SIGINT, Signal::SIGTERM];
+
+/// Errors of the new connection, which accept hands on: see accept(2).
+const LOST: &[Errno] = &[
+    Errno::ECONNABORTED, // the client left while it was still waiting
+    Errno::EPERM,        // a firewall has forbidden it
+    Errno::EPROTO,
+    Errno::ENOPROTOOPT,
+    Errno::EOPNOTSUPP,
+    Errno::ENETDOWN,
+    Errno::ENETUNREACH,
+    Errno::EHOSTDOWN,
+    Errno::EHOSTUNREACH,
+    Errno::ETIMEDOUT,
+    #[cfg(target_os = "linux")]
+    Errno::ENONET,
+];
+
+/// webserver3g_signal_hook that runs any application
+#[derive(Parser)]
+#[command(name = SOFTWARE, version)]
+struct Options {
+    /// The application, module:callable: wsgiapp:app is one
+    application: String,
+    /// Where to listen
+    #[arg(default_value = "127.0.0.1:8888")]
+    address: String,
+    /// Asks the application for PATH once before the first fork
+    #[arg(long, value_name = "PATH")]
+    warm: Option<String>,
+    #[command(flatten)]
+    limits: Limits,
+}
 
 fn main() -> ExitCode {
-    match run() {
+    match run(options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            complain(error);
             ExitCode::FAILURE
         }
     }
 }
 
-fn run() -> gateway::Result<()> {
-    let mut arguments = env::args_os().skip(1);
-    let mut next = || Some(arguments.next()?.to_string_lossy().into_owned());
-    let name = next().ok_or(USAGE)?;
-    let mut address = next();
-    let mut warm = None;
-    if address.as_deref() == Some("--warm") {
-        warm = Some(next().ok_or(USAGE)?);
-        address = next();
-    }
-    let address = address.unwrap_or_else(|| ADDRESS.to_string());
+fn run(options: Options) -> gateway::Result<()> {
     // ANCHOR: warm
-    let application = apps::load(&name)?;
-    if let Some(path) = warm {
-        let status = apps::warm(&application, &path)?;
-        eprintln!("warmed up with GET {path}: {status}");
+    let application = apps::load(&options.application)?;
+    if let Some(path) = &options.warm {
+        let status = apps::warm(&application, path)?;
+        complain(format!("warmed up with GET {path}: {status}"));
     }
     // ANCHOR_END: warm
-    serve_forever(&address, &application)?;
-    Ok(())
+    let told = serve_forever(&options, &application);
+    default_signals(); // from here on, the next one ends us at once
+    apps::finish();
+    end_by(told?)
 }
 
-fn serve_forever(address: &str, application: &dyn Application) -> io::Result<()> {
+/// Serves until a signal tells it to end, and gives that signal.
+fn serve_forever(options: &Options, application: &dyn Application) -> io::Result<Signal> {
+    let address = options.address.as_str();
     let listener = TcpListener::bind(address).map_err(|error| {
+        let why = match address.starts_with(':') {
+            true => "no host before the port".to_string(),
+            false => error.to_string(),
+        };
         let hint = "another address can be the last argument";
-        io::Error::new(error.kind(), format!("bind {address}: {error}; {hint}"))
+        io::Error::new(error.kind(), format!("bind {address}: {why}; {hint}"))
     })?;
-    // The library has asked for a queue of 128. The call that comes last counts.
+    // std has called listen with 128; a second listen replaces the backlog.
     let backlog = Backlog::new(BACKLOG).and_then(|backlog| listen(&listener, backlog));
     backlog.map_err(|errno| failed("listen", errno))?;
 
     let address = listener.local_addr()?;
-    let mut terminal = io::stdout();
-    writeln!(terminal, "Serving HTTP on http://{address}/ ...")?;
-    terminal.flush()?;
+    print(format!("Serving HTTP on http://{address}/ ...\n").as_bytes());
 
-    let handler = SigHandler::Handler(reap);
-    let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
-    // SAFETY: reap calls only what a signal handler may call, and restores errno.
-    let installed = unsafe { sigaction(Signal::SIGCHLD, &action) };
-    installed.map_err(|errno| failed("sigaction", errno))?;
+    // ANCHOR: signals
+    let (mut wakes, writer) = UnixStream::pair()?;
+    wakes.set_nonblocking(true)?;
+    let told = Arc::new(AtomicUsize::new(0)); // by which signal to end
+    for signal in SIGNALS {
+        if signal != Signal::SIGCHLD {
+            register_usize(signal as i32, Arc::clone(&told), signal as usize)?;
+        }
+        pipe::register(signal as i32, writer.try_clone()?)?;
+    }
+    // The mask is inherited: whoever started us may have blocked them.
+    let unblocked = SigSet::from_iter(SIGNALS).thread_unblock();
+    unblocked.map_err(|errno| failed("pthread_sigmask", errno))?;
+    // ANCHOR_END: signals
+    // Non-blocking: the connection that poll reported may be gone before accept.
+    listener.set_nonblocking(true)?;
 
+    let mut children = HashSet::new(); // that have not been reaped
     loop {
+        wait_for_either(&listener, &wakes)?;
+        while matches!(wakes.read(&mut [0; 64]), Ok(1..)) {}
+        reap(&mut children);
+        if let Ok(signal) = Signal::try_from(told.load(Ordering::Relaxed) as i32) {
+            return Ok(signal);
+        }
         let connection = match accept(&listener) {
             Ok(connection) => connection,
-            // The client left while it was still waiting: no reason to stop.
-            Err(Errno::ECONNABORTED) => continue,
-            // A signal came, and its handler has seen to it.
-            Err(Errno::EINTR) => continue,
+            // It was a signal, and no client.
+            Err(Errno::EAGAIN | Errno::EINTR) => continue,
+            // The error is that connection's, and the next may be better.
+            Err(errno) if LOST.contains(&errno) => continue,
             Err(errno) => return Err(failed("accept", errno)),
         };
+        // On macOS and the BSDs it inherits O_NONBLOCK from the listener.
+        connection.set_nonblocking(false)?;
         // ANCHOR: fork
         let still = apps::before_fork();
-        // SAFETY: this thread is the program's only one, but for those that an
-        // interpreter inside has started: and that one is held still by this thread.
+        // SAFETY: the child has this thread alone. What another may hold here, of the
+        // locks that the child takes, this one holds: see before_fork.
         match unsafe { fork() } {
             Ok(ForkResult::Child) => {
                 still.after_fork_in_child();
                 drop(listener); // the child's copy
 
-                // Its children, if the application has any, are not ours to reap.
-                // SAFETY: no function is installed. There is such a signal, so it succeeds.
-                let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) };
-                if let Err(error) = handle_request(connection, address, application) {
-                    eprintln!("request: {error}");
+                drop(wakes); // which are the parent's
+
+                // The application begins as it would without us, and Ctrl-C ends it.
+                default_signals();
+                if told.load(Ordering::Relaxed) != 0 {
+                    // SAFETY: as below. It has been told as well, before it could obey.
+                    unsafe { libc::_exit(0) }
                 }
-                // SAFETY: it ends this process and touches no memory.
+                let handled = handle_request(connection, address, &options.limits, application);
+                if let Err(error) = handled {
+                    complain(format!("request: {error}"));
+                }
+                apps::finish();
+                // SAFETY: _exit only ends the process: no destructor and no atexit hook runs.
                 unsafe { libc::_exit(0) }
             }
-            Ok(ForkResult::Parent { .. }) => {
+            Ok(ForkResult::Parent { child }) => {
                 still.after_fork_in_parent();
                 drop(connection); // the parent's copy
+                children.insert(child.as_raw());
             }
             Err(errno) => return Err(failed("fork", errno)),
         }
@@ -120,20 +179,63 @@ fn serve_forever(address: &str, application: &dyn Application) -> io::Result<()>
     }
 }
 
-extern "C" fn reap(_: libc::c_int) {
-    let errno = Errno::last_raw(); // of the code that the signal interrupted
-    loop {
-        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            // Those who are left have not ended; or none is left.
-            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => break,
-            _ => {}
-        }
+fn wait_for_either(listener: &TcpListener, wakes: &UnixStream) -> io::Result<()> {
+    let sources = [listener.as_fd(), wakes.as_fd()];
+    let mut sources = sources.map(|source| PollFd::new(source, PollFlags::POLLIN));
+    match poll(&mut sources, PollTimeout::NONE) {
+        // poll is not restarted, not even with SA_RESTART. The byte has been written.
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(errno) => Err(failed("poll", errno)),
     }
-    Errno::set_raw(errno);
 }
 
-/// The kernel's accept, once. The library's would call it again after a signal.
+// ANCHOR: reap
+/// Reaps those that have ended, of our own children. What the application has
+/// started, in a thread of its own, is left to the application.
+fn reap(children: &mut HashSet<libc::pid_t>) {
+    while let Some(child) = one_that_has_ended() {
+        if children.remove(&child) {
+            is_there(child);
+        } else {
+            // It is not ours, and hides who comes after it.
+            children.retain(|child| is_there(*child));
+            return;
+        }
+    }
+}
+
+/// A child of this process that has ended, whoever has started it. It is not reaped.
+fn one_that_has_ended() -> Option<libc::pid_t> {
+    let how = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: it is made of numbers and addresses, which may be zero.
+    let mut child: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: waitid writes into `child`, and no further.
+    let found = unsafe { libc::waitid(libc::P_ALL, 0, &mut child, how) };
+    // SAFETY: waitid has filled in the process id, or left it zero.
+    let child = unsafe { child.si_pid() };
+    (found == 0 && child != 0).then_some(child)
+}
+
+/// Whether our child has not ended yet. If it has, it is reaped, and if it was not
+/// by its own will, that is said.
+fn is_there(child: libc::pid_t) -> bool {
+    let mut status = 0;
+    // SAFETY: waitpid writes into `status`, and no further.
+    let reaped = unsafe { libc::waitpid(child, &mut status, libc::WNOHANG) };
+    let status = ExitStatus::from_raw(status);
+    if reaped == child && !status.success() {
+        complain(format!("child pid {child}: {status}"));
+    }
+    reaped == 0
+}
+// ANCHOR_END: reap
+
+/// The kernel's accept without a retry: that of std repeats the call on EINTR.
 fn accept(listener: &TcpListener) -> Result<TcpStream, Errno> {
+    // CLOEXEC: a program that is started from here does not inherit it.
+    #[cfg(not(target_vendor = "apple"))]
+    let connection = socket::accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC)?;
+    #[cfg(target_vendor = "apple")] // which has no accept4
     let connection = socket::accept(listener.as_raw_fd())?;
     // SAFETY: the kernel has opened this descriptor for us, and nothing else owns it.
     Ok(unsafe { TcpStream::from_raw_fd(connection) })
@@ -142,141 +244,46 @@ fn accept(listener: &TcpListener) -> Result<TcpStream, Errno> {
 fn handle_request(
     connection: TcpStream,
     server: SocketAddr,
+    limits: &Limits,
     application: &dyn Application,
 ) -> gateway::Result<()> {
     let peer = connection.peer_addr()?;
-    let connection = Connection(Arc::new(connection));
-    let mut reader = BufReader::with_capacity(REQUEST_SIZE, connection.clone());
-    let head = match parse_request(&mut reader) {
-        Ok(Some(head)) => head,
-        Ok(None) => return Ok(()),
-        Err(error) if Refused::of(&error).is_some() => {
-            print_response(&refuse(&error, connection.clone()))?;
-            let _ = linger(&connection.0); // the client may have left
-            return Err(error.into());
+    let connection = Connection::new(connection, peer);
+    let log = |head: &[u8]| {
+        let pids = format!("child pid {}, parent pid {}\n", getpid(), getppid());
+        print(pids.as_bytes());
+        print_request(head);
+    };
+    let outcome = match connection.read_request(limits, log) {
+        Ok(Some(request)) => {
+            let mut environ = request.environ(server, SOFTWARE);
+            environ.multiprocess = true;
+            environ.run_once = true; // in this process, which ends after it
+            respond(application, environ, connection.clone())
         }
+        Ok(None) => return Ok(()), // the client has left without a word
+        Err(error) if Refused::of(&error).is_some() => refuse(error, connection.clone()),
         Err(error) => return Err(error.into()),
     };
-    if head.expects_continue() {
-        connection
-            .clone()
-            .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
-    }
-
-    // Whether the request is all that there is to read.
-    let alone = head.framing == Framing::Length(0) && reader.buffer().is_empty();
-    let body = RequestBody::new(reader, head.framing);
-    let environ = get_environ(&head, body, peer, server);
-    let outcome = respond(application, environ, connection.clone());
-    if !alone {
-        let _ = linger(&connection.0); // the client may have left
-    }
-    drop(connection); // the client need not wait for our terminal
-    print_response(&outcome)?;
+    connection.close(limits.linger); // the client need not wait for our terminal
+    print_response(&outcome);
     outcome.error.map_or(Ok(()), Err)
 }
 
-/// A connection that a reader and a writer hold at the same time. The last to
-/// let go of it closes it.
-#[derive(Clone)]
-struct Connection(Arc<TcpStream>);
-
-impl Read for Connection {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&*self.0).read(buffer)
+/// Lets each of the signals do again what it does by default.
+fn default_signals() {
+    for each in SIGNALS {
+        // SAFETY: no function is installed. There are such signals.
+        let _ = unsafe { signal(each, SigHandler::SigDfl) };
     }
 }
 
-impl Write for Connection {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        (&*self.0).write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        (&*self.0).flush()
-    }
-}
-
-/// The head of the request, or none if the client has left without a word.
-fn parse_request(reader: &mut BufReader<Connection>) -> io::Result<Option<Head>> {
-    let head = read_head(reader)?;
-    if head.is_empty() {
-        return Ok(None);
-    }
-    let mut terminal = io::stdout();
-    writeln!(terminal, "child pid {}, parent pid {}", getpid(), getppid())?;
-    print_request(&head)?;
-    Ok(Some(Head::parse(&head)?))
-}
-
-fn get_environ(
-    head: &Head,
-    body: RequestBody<BufReader<Connection>>,
-    peer: SocketAddr,
-    server: SocketAddr,
-) -> Environ {
-    let mut environ = head.environ(Box::new(body));
-    environ.set("SERVER_NAME", server.ip().to_string());
-    environ.set("SERVER_PORT", server.port().to_string());
-    environ.set("SERVER_SOFTWARE", SOFTWARE);
-    environ.set("REMOTE_ADDR", peer.ip().to_string());
-    environ.set("REMOTE_PORT", peer.port().to_string());
-    environ.multiprocess = true;
-    environ.run_once = true; // in this process, which ends after it
-    environ
-}
-
-fn print_request(head: &[u8]) -> io::Result<()> {
-    let mut terminal = io::stdout();
-    terminal.write_all(&marked(b'<', head))?;
-    terminal.flush()
-}
-
-fn print_response(outcome: &Outcome) -> io::Result<()> {
-    let mut text = marked(b'>', &outcome.head);
-    writeln!(text, "}} [{} bytes data]", outcome.body)?;
-    let mut terminal = io::stdout();
-    terminal.write_all(&text)?;
-    terminal.flush()
-}
-
-/// The lines of a head, each behind a mark, as `curl -v` prints them.
-fn marked(mark: u8, head: &[u8]) -> Vec<u8> {
-    let mut text = Vec::with_capacity(2 * head.len());
-    for line in head.split_inclusive(|byte| *byte == b'\n') {
-        let line = line.trim_ascii_end();
-        text.push(mark);
-        text.extend(line.first().map(|_| b' '));
-        // A client could send what a terminal takes for a command.
-        let shown = |byte: &u8| {
-            if matches!(byte, b' '..=b'~') {
-                *byte
-            } else {
-                b'?'
-            }
-        };
-        text.extend(line.iter().map(shown));
-        text.push(b'\n');
-    }
-    text
-}
-
-/// Closing while the client still sends would be a reset, and could cost it the
-/// answer: so the end is announced, and the rest is read and thrown away.
-fn linger(mut connection: &TcpStream) -> io::Result<()> {
-    connection.shutdown(Shutdown::Write)?;
-    let end = Instant::now() + LINGER;
-    let mut unwanted = [0; 8192];
-    loop {
-        let patience = end.saturating_duration_since(Instant::now());
-        if patience.is_zero() {
-            return Ok(());
-        }
-        connection.set_read_timeout(Some(patience))?;
-        if connection.read(&mut unwanted)? == 0 {
-            return Ok(()); // it has closed too
-        }
-    }
+/// Ends this process as the signal would have ended it by default.
+fn end_by(told: Signal) -> ! {
+    // SAFETY: no function is installed.
+    let _ = unsafe { signal(told, SigHandler::SigDfl) }.and_then(|_| raise(told));
+    // Still here: for process 1 no signal has a default.
+    std::process::exit(128 + told as i32)
 }
 
 fn failed(call: &str, errno: Errno) -> io::Error {

@@ -1,12 +1,15 @@
 //! What must hold for whatever bytes a client sends. Asked of mutated requests by
 //! `tests/suite/properties.rs`, and of whatever libFuzzer finds by `request.rs`.
 
-use gateway::http::{read_head, Framing, Head, Refused, RequestBody, BODY_SIZE, FIELDS, HEAD_SIZE};
+use gateway::http::{read_head, Framing, Head, Limits, Refused, RequestBody};
 use gateway::{refuse, respond};
 use httparse::Status;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::net::Ipv6Addr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
+
+const LIMITS: Limits = Limits::DEFAULT;
 
 /// Serves the request that `bytes` begin with as a server would, and checks each
 /// step.
@@ -16,22 +19,22 @@ use std::sync::{Arc, Mutex};
 /// When something does not hold.
 pub fn check(bytes: &[u8]) {
     let mut rest = bytes;
-    let read = read_head(&mut rest);
+    let read = read_head(&mut rest, &LIMITS);
     let size = bytes.len() - rest.len();
-    assert!(size <= HEAD_SIZE, "a head of {size} bytes");
+    assert!(size as u64 <= LIMITS.max_head, "a head of {size} bytes");
     let head = match read {
         Ok(head) if head.is_empty() => {
             let silence = bytes.iter().all(|byte| b"\r\n".contains(byte));
             return assert!(silence, "a client that spoke was not heard");
         }
         Ok(head) => head,
-        Err(error) => return check_refusal(&error),
+        Err(error) => return check_refusal(error.into()),
     };
     assert_eq!(head, bytes[..size]);
     assert!(head.ends_with(b"\n\n") || head.ends_with(b"\n\r\n"));
 
-    let parsed = Head::parse(&head);
-    let with_more = Head::parse(bytes);
+    let parsed = Head::parse(&head, &LIMITS);
+    let with_more = Head::parse(bytes, &LIMITS);
     assert_eq!(
         with_more, parsed,
         "what follows the head is taken for a part of it"
@@ -39,27 +42,36 @@ pub fn check(bytes: &[u8]) {
     match parsed {
         Ok(parsed) => {
             check_head(&head, &parsed);
+            check_fields(&parsed);
             let body = check_body(parsed.framing, rest);
             check_answer(&parsed, rest, body);
         }
-        Err(refused) => check_refusal(&refused),
+        Err(refused) => {
+            let mut words = head
+                .trim_ascii_start()
+                .split(|byte| b" \t\r\n\x0c".contains(byte));
+            assert_eq!(refused.head_only, words.next() == Some(b"HEAD"));
+            check_refusal(refused.into());
+        }
     }
 }
 
-/// Whoever is refused gets one whole answer, which says why.
-fn check_refusal(error: &(dyn std::error::Error + 'static)) {
-    let refused = Refused::of(error).expect("bytes in memory can be read");
+/// Whoever is refused gets one whole answer, which says why; to `HEAD` without
+/// the words.
+fn check_refusal(error: gateway::Error) {
+    let refused = Refused::of(&*error).expect("bytes in memory can be read");
+    let refused = *refused;
     let mut output = Vec::new();
     refuse(error, &mut output);
-    let (code, body) = whole_answer(&output, false);
+    let (code, body) = whole_answer(&output, refused.head_only);
     assert_eq!(refused.status[..3], code.to_string());
-    assert_eq!(body, format!("{refused}\n").as_bytes());
+    assert!(refused.head_only || body == format!("{refused}\n").as_bytes());
 }
 
 /// httparse takes whatever we take, and reads the same in it. It knows no HTTP/1.2
 /// and no target that is not UTF-8.
 fn check_head(bytes: &[u8], head: &Head) {
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS];
+    let mut fields = [httparse::EMPTY_HEADER; LIMITS.max_fields];
     let mut theirs = httparse::Request::new(&mut fields);
     match theirs.parse(bytes) {
         Ok(Status::Complete(size)) => assert_eq!(size, bytes.len()),
@@ -79,6 +91,55 @@ fn check_head(bytes: &[u8], head: &Head) {
     assert!(ours.eq(theirs), "{:?}", head.fields);
 }
 
+/// What an application finds in `HTTP_HOST` can be taken apart in one way, and a
+/// field that has one value has one.
+fn check_fields(head: &Head) {
+    let environ = head.environ(Box::new(io::empty()));
+    let host = environ.text("HTTP_HOST");
+    let port = match host.rsplit_once(':') {
+        Some((_, port)) if !port.ends_with(']') => port,
+        _ => "",
+    };
+    assert!(port.bytes().all(|byte| byte.is_ascii_digit()), "{host}");
+    assert!(port.is_empty() || port.parse::<u16>().is_ok(), "{host}");
+    let name = host.strip_suffix(port).unwrap_or_default();
+    let name = name.strip_suffix(':').unwrap_or(name);
+    assert!(!name.is_empty() || host.is_empty(), "{host}");
+    match name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'))
+    {
+        Some(address) if address.starts_with(['v', 'V']) => {}
+        Some(address) => assert!(address.parse::<Ipv6Addr>().is_ok(), "{host}"),
+        None => {
+            assert!(
+                !name.contains([':', '[', ']', '@', ',', '/', '?', '#', '\\']),
+                "{host}"
+            );
+            let hex = |text: &str| u8::from_str_radix(text, 16).is_ok() && !text.starts_with('+');
+            let mut escapes = name.split('%').skip(1);
+            assert!(escapes.all(|text| text.get(..2).is_some_and(hex)), "{host}");
+        }
+    }
+    for single in [
+        "Host",
+        "Content-Length",
+        "Content-Type",
+        "Authorization",
+        "Range",
+    ] {
+        let named = head
+            .fields
+            .iter()
+            .filter(|(name, _)| name.eq_ignore_ascii_case(single));
+        assert!(named.count() <= 1, "{single} stands twice");
+    }
+    let told = head
+        .list("Expect")
+        .any(|what| what.eq_ignore_ascii_case(b"100-continue"));
+    assert_eq!(head.expects_continue(), told && head.version == "HTTP/1.1");
+}
+
 /// What reading a body gives: its content or why there is none, whether it says
 /// that it has ended, and how many bytes it took.
 type BodyRead = (Result<Vec<u8>, Refused>, bool, usize);
@@ -89,7 +150,7 @@ fn read_body(framing: Framing, bytes: &[u8], piece: Option<usize>) -> BodyRead {
         Some(size) => &mut BufReader::with_capacity(size, &mut rest),
         None => &mut rest,
     };
-    let mut body = RequestBody::new(connection, framing);
+    let mut body = RequestBody::new(connection, framing, &LIMITS);
     let ended = body.ended();
     let mut content = Vec::new();
     let read = body.read_to_end(&mut content);
@@ -124,7 +185,7 @@ fn check_body(framing: Framing, bytes: &[u8]) -> Result<Vec<u8>, Refused> {
         (Err(_), Framing::Chunked) => {}
     }
     if let Ok(content) = &result {
-        assert!(content.len() as u64 <= BODY_SIZE);
+        assert!(content.len() as u64 <= LIMITS.max_body);
         for next in [&b""[..], b"GET / HTTP/1.1\r\n\r\n"] {
             let followed = [&bytes[..size], next].concat();
             let read = read_body(framing, &followed, None);
@@ -161,7 +222,7 @@ fn of_chunks(mut bytes: &[u8]) -> Vec<u8> {
 
 /// The echo, under the validator, answers once and whole, with what was asked.
 fn check_answer(head: &Head, rest: &[u8], body: Result<Vec<u8>, Refused>) {
-    let input = RequestBody::new(Cursor::new(rest.to_vec()), head.framing);
+    let input = RequestBody::new(Cursor::new(rest.to_vec()), head.framing, &LIMITS);
     let mut environ = head.environ(Box::new(input));
     environ.set("SERVER_NAME", "localhost");
     environ.set("SERVER_PORT", "8888");

@@ -194,6 +194,9 @@ def start(environ, start_response):
         "status_bytes": lambda: start_response(b"200 OK", PLAIN),
         "status_none": lambda: start_response(None, PLAIN),
         "status_short": lambda: start_response("200", PLAIN),
+        "status_odd": lambda: start_response("700 Odd", PLAIN),
+        "status_interim": lambda: start_response("103 Early Hints", PLAIN),
+        "status_wide": lambda: start_response("200 \u2713", PLAIN),
         "status_line": lambda: start_response("200 OK\r\nX: y", PLAIN),
         "headers_tuple": lambda: start_response("200 OK", tuple(PLAIN)),
         "headers_dict": lambda: start_response("200 OK", dict(PLAIN)),
@@ -210,7 +213,18 @@ def start(environ, start_response):
         "hop": lambda: start_response("200 OK", [("Connection", "keep-alive")]),
         "hop_te": lambda: start_response("200 OK", [("transfer-encoding", "chunked")]),
         "exc_info_wrong": lambda: start_response("200 OK", PLAIN, ValueError("x")),
-        "exc_info_empty": lambda: start_response("200 OK", PLAIN, (None, None, None)),
+        "exc_info_none": lambda: start_response("200 OK", PLAIN, (None, None, None)),
+        "exc_info_empty": lambda: start_response("200 OK", PLAIN, ()),
+        "exc_info_two": lambda: start_response("200 OK", PLAIN, (ValueError, ValueError("x"))),
+        "exc_info_list": lambda: start_response("200 OK", PLAIN, [ValueError, ValueError("x"), None]),
+        "exc_info_text": lambda: start_response("200 OK", PLAIN, (ValueError, "x", None)),
+        "exc_info_class": lambda: start_response("200 OK", PLAIN, (ValueError, ValueError, None)),
+        "exc_info_half": lambda: start_response("200 OK", PLAIN, (ValueError, None, None)),
+        "exc_info_other": lambda: start_response("200 OK", PLAIN, (KeyError, ValueError("x"), None)),
+        "exc_info_number": lambda: start_response("200 OK", PLAIN, (5, ValueError("x"), None)),
+        "exc_info_place": lambda: start_response("200 OK", PLAIN, (ValueError, ValueError("x"), 5)),
+        "exc_info_nowhere": lambda: start_response("200 OK", PLAIN, (ValueError, ValueError("x"), None)),
+        "exc_info_base": lambda: start_response("200 OK", PLAIN, (Exception, ValueError("x"), None)),
         "twice": lambda: [start_response("200 OK", PLAIN), start_response("200 OK", PLAIN)],
         "nothing": lambda: start_response(),
         "write_str": lambda: start_response("200 OK", PLAIN)("text"),
@@ -258,6 +272,38 @@ def reraised(environ, start_response):
                 place = place.tb_next
             note(f"the same: {error is mine}, raised in {names[-1]}")
             raise
+
+
+def nothing_was_handled(environ, start_response):
+    """Gives sys.exc_info() outside of an except: first in time, and then too late."""
+    start_response("500 Old", PLAIN)
+    start_response("200 New", PLAIN, sys.exc_info())
+    yield b"first\n"
+    try:
+        start_response("503 Service Unavailable", PLAIN, sys.exc_info())
+    except Exception as error:
+        yield f"{type(error).__name__}: {error}\n".encode()
+
+
+def answers(environ, start_response):
+    """Answers in the way that the query names."""
+    how = environ["QUERY_STRING"]
+    fields = {
+        "events": [("Content-Type", "text/event-stream"), ("Connection", "keep-alive")],
+        "chunked": PLAIN + [("Transfer-Encoding", "chunked")],
+        "umlaut": PLAIN,
+    }.get(how, PLAIN + [("Content-Length", "5")])
+    start_response("200 Sch\xf6n" if how == "umlaut" else "200 OK", fields)
+    if how == "file":
+        return environ["wsgi.file_wrapper"](open(__file__, "rb"))
+    return {"chunks": [b"abc", b"defgh"], "chunk": [b"abcdefgh"]}.get(how, [b"data: 1\n\n"])
+
+
+def path_in_the_log(environ, start_response):
+    """Tells the operator of the path, as Flask does, and fails with it."""
+    environ["wsgi.errors"].write(f"Exception on {environ['PATH_INFO']}\n")
+    environ["wsgi.errors"].writelines([f"and on {environ['PATH_INFO']}\n"])
+    raise LookupError(f"nothing\nat {environ['PATH_INFO']}")
 
 
 def raises(environ, start_response):

@@ -6,6 +6,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread;
+use std::time::Duration;
 
 /// A connection to a server.
 pub struct Client {
@@ -134,7 +135,13 @@ impl Client {
     /// Everything up to the first `end` in it, or up to the end of the
     /// connection. For an answer whose connection stays open after it.
     pub fn read_until(&mut self, end: &str) -> String {
-        let set = self.stream.set_read_timeout(Some(LIMIT));
+        self.read_until_within(end, LIMIT)
+    }
+
+    /// The same, for a server that may not answer: as far as it comes, with no longer
+    /// pause than this.
+    pub fn read_until_within(&mut self, end: &str, patience: Duration) -> String {
+        let set = self.stream.set_read_timeout(Some(patience));
         set.expect("the patience is not zero");
         let mut bytes = Vec::new();
         let mut byte = [0];

@@ -5,7 +5,7 @@
 use crate::client::{get, Client};
 use crate::processes::{self, Process};
 use crate::server::{wait_for_state, Server};
-use crate::wait_for;
+use crate::{wait_for, LIMIT};
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use std::time::{Duration, Instant};
@@ -13,6 +13,10 @@ use std::time::{Duration, Instant};
 /// How long all must sleep until they are taken to be waiting for somebody else.
 /// What wakes a process makes it `R` at once, however busy the machine is.
 const ASLEEP: Duration = Duration::from_millis(100);
+
+/// More of the processor's time than a server of the course takes for anything that
+/// these experiments ask of it.
+const A_LOT: Duration = Duration::from_secs(1);
 
 /// The end of the answer that the servers of the series give.
 pub const END: &str = "Hello, World!\n";
@@ -33,6 +37,37 @@ impl Server {
             before = group;
             (since.elapsed() > ASLEEP).then(|| self.children())
         })
+    }
+
+    /// Whether the server and all that it has started come to have nothing to do. One
+    /// of them that takes a second of the processor's time before that runs without
+    /// end.
+    pub fn comes_to_rest(&self) -> bool {
+        let began = Instant::now();
+        let used = || processes::processor_time(self.pid());
+        let before = used().unwrap_or_default();
+        let mut since = Instant::now();
+        let mut last = Vec::new();
+        loop {
+            let mut group = processes::all();
+            group.retain(|process| process.group == self.pid());
+            let busy = |process: &Process| matches!(process.state, 'R' | 'D' | 'U');
+            if group != last || group.iter().any(busy) {
+                since = Instant::now();
+            }
+            last = group;
+            if since.elapsed() > ASLEEP {
+                return true;
+            }
+            let endless = match used() {
+                Some(used) => used.saturating_sub(before) > A_LOT,
+                None => began.elapsed() > LIMIT / 3,
+            };
+            if endless || began.elapsed() > LIMIT {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// How many zombies are left when nobody has anything to do any more.

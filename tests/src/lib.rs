@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod client;
+pub mod comparison;
 pub mod experiments;
 pub mod processes;
 pub mod programs;

@@ -1,5 +1,7 @@
 //! Processes, as the kernel lists them.
 
+use std::time::Duration;
+
 /// A process, or what is left of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Process {
@@ -76,6 +78,26 @@ pub fn children(pid: u32) -> Vec<Process> {
 /// The state of a process; `None` when there is none of that number.
 pub fn state(pid: u32) -> Option<char> {
     one(pid).map(|process| process.state)
+}
+
+/// The processor time that the processes of a group have used, those who have ended
+/// excepted; `None` where the system does not tell.
+#[cfg(target_os = "linux")]
+pub fn processor_time(group: u32) -> Option<Duration> {
+    let processes = procfs::process::all_processes().ok()?;
+    let ticks = processes
+        .filter_map(|process| process.ok()?.stat().ok())
+        .filter(|stat| stat.pgrp as u32 == group)
+        .map(|stat| stat.utime + stat.stime)
+        .sum::<u64>();
+    let a_second = procfs::ticks_per_second();
+    Some(Duration::from_secs_f64(ticks as f64 / a_second as f64))
+}
+
+/// The processor time that the processes of a group have used.
+#[cfg(not(target_os = "linux"))]
+pub fn processor_time(_: u32) -> Option<Duration> {
+    None
 }
 
 /// How many descriptors a process holds; `None` when it has gone.

@@ -176,9 +176,14 @@ impl Site {
         written.unwrap_or_else(|error| panic!("write {file}: {error}"));
     }
 
+    /// What stands in a file; nothing where there is none.
+    pub fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.folder.join(file)).unwrap_or_default()
+    }
+
     /// What an application has noted so far.
     pub fn notes(&self) -> String {
-        fs::read_to_string(self.folder.join("notes")).unwrap_or_default()
+        self.read("notes")
     }
 
     /// A program with Python inside, about to run here with these arguments, in the
@@ -189,6 +194,17 @@ impl Site {
         command.env("VIRTUAL_ENV", environment());
         without_settings(&mut command);
         command.env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+    }
+
+    /// The same without Python inside.
+    ///
+    /// # Panics
+    ///
+    /// When it does not compile.
+    pub fn without(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(without(program));
+        command.args(arguments).current_dir(&self.folder);
         command
     }
 

@@ -167,6 +167,8 @@ impl Server {
             line.or_else(|| (!server.is_running()).then(String::new))
         });
         if line.is_empty() {
+            // Its children, if it has any, may hold the pipe open.
+            soon(|| Arc::strong_count(&server.errors) == 1);
             let why = server.errors();
             return Err(format!("{program} ended before it served: {why}"));
         }

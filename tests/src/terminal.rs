@@ -19,9 +19,6 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a command may take to end, or to print what the page shows.
-const LIMIT: Duration = Duration::from_secs(15);
-
 /// What the shell prints when it is ready for a command. No program prints
 /// these characters.
 const PROMPT: &str = "\u{1}ready\u{1}";
@@ -161,14 +158,21 @@ impl Terminal {
     }
 
     /// Waits until the shell is ready for a command or `enough` says that
-    /// there is enough to see; false if neither happens in 15 seconds.
-    pub fn wait(&mut self, mut enough: impl FnMut(&str) -> bool) -> bool {
+    /// there is enough to see; false if neither happens within `limit`.
+    pub fn wait(&mut self, limit: Duration, mut enough: impl FnMut(&str) -> bool) -> bool {
         let start = Instant::now();
-        while !self.idle() && !enough(&self.screen()) {
-            if start.elapsed() > LIMIT {
+        let mut looked = None;
+        while !self.idle() {
+            // Looked at when there is something new to see.
+            let seen = self.unseen().len();
+            if looked != Some(seen) && enough(&self.screen()) {
+                break;
+            }
+            looked = Some(seen);
+            if start.elapsed() > limit {
                 return false;
             }
-            thread::sleep(Duration::from_millis(5));
+            thread::sleep(Duration::from_millis(2));
         }
         true
     }

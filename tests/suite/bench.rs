@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
-use tests::programs::{cargo, executable};
+use tests::programs::{cargo, course, executable};
 use tests::server::{end_with_parent, run_to_end};
 use tests::{has_tool, left_out, wait_for};
 
@@ -173,6 +173,70 @@ fn lacks(tool: &str, check: &str) -> bool {
         left_out(check, tool);
     }
     lacks
+}
+
+/// A minute of measuring would be lost.
+#[test]
+fn a_record_that_cannot_be_written_is_found_first() {
+    let mut place = Place::new("unwritable");
+    place.hello("first", "webserver1");
+    let file = place.folder.join("file");
+    fs::write(&file, "").unwrap();
+    let folder = place.folder.display();
+    for record in [format!("{folder}/file/run.json"), folder.to_string()] {
+        let (code, output, errors) = run_to_end(place.bench(&[]).arg("--json").arg(&record));
+        assert_eq!((code, output.as_str()), (Some(1), ""), "{errors}");
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+        let (_, fork_cost, _) = run_to_end(program("fork_cost").args(["--json", &record]));
+        assert_eq!(fork_cost, "", "it has measured first");
+    }
+    // One that can be written is not there before it is whole.
+    let (_, _, errors) = place.run(&["--baseline=none"]);
+    assert!(errors.contains("none is not measured"), "{errors}");
+    assert!(!place.json().exists());
+}
+
+#[test]
+fn every_program_says_how_it_is_used() {
+    for name in ["bench", "fork_cost", "figure"] {
+        for flag in ["--help", "-h", "--version", "-V"] {
+            let (code, output, errors) = run_to_end(program(name).arg(flag));
+            assert_eq!((code, errors.as_str()), (Some(0), ""), "{name} {flag}");
+            let longest = output.lines().map(|line| line.chars().count()).max();
+            assert!(longest <= Some(100), "{output}");
+        }
+        let (code, output, errors) = run_to_end(program(name).arg("--no-such-option"));
+        assert_eq!((code, output.as_str()), (Some(2), ""), "{name}");
+        assert!(errors.starts_with("error: "), "{errors}");
+    }
+}
+
+/// Fifteen connections on two load processes are eight and seven.
+#[test]
+fn all_connections_are_opened() {
+    if lacks("ab", "how the bench divides connections") {
+        return;
+    }
+    let mut place = Place::new("connections");
+    place.hello("first", "webserver1");
+    let (code, _, errors) = place.run(&["--connections=15", "--rounds=1"]);
+    assert_eq!(code, Some(0), "{errors}");
+    let run = place.record();
+    let tool = &run["tools"]["ab"];
+    let commands = tool["command"].as_str().unwrap();
+    let shares: Vec<u64> = commands
+        .split(" -c ")
+        .skip(1)
+        .map(|rest| rest.split(' ').next().unwrap().parse().unwrap())
+        .collect();
+    let processes = tool["processes"].as_u64().unwrap();
+    let (most, least) = (shares[0], *shares.last().unwrap());
+    let larger = 15 - least * processes;
+    assert_eq!(
+        most * larger + least * (processes - larger),
+        15,
+        "{commands}"
+    );
 }
 
 #[test]
@@ -525,6 +589,90 @@ fn a_figure_says_what_it_shows() {
     );
     let error = draw("none.svg", &["--servers=other"]).unwrap_err();
     assert!(error.contains("the run has no server other"), "{error}");
+}
+
+fn recorded(name: &str) -> Value {
+    let file = book::root().join("code/bench/runs").join(name);
+    serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap()
+}
+
+/// A page that shows a record says so if the machine had more to do than it has
+/// cores: the figures are then those of a busy machine.
+#[test]
+fn a_page_says_how_busy_the_machine_of_its_record_was() {
+    let mut shown = 0;
+    for chapter in course().chapters().unwrap() {
+        for part in chapter.text.split("code/bench/runs/").skip(1) {
+            let name = part.split('<').next().unwrap().split('`').next().unwrap();
+            let machine = &recorded(name)["machine"];
+            let load = machine["load_before"].as_f64().unwrap();
+            let place = format!("{}: {name}", chapter.file.display());
+            let said = part.contains(&format!("load average was\n{load}."))
+                || part.contains(&format!("load average was {load}."));
+            let busy = load > machine["cores"].as_f64().unwrap();
+            assert!(
+                said || !busy,
+                "{place} does not say that the load average was {load}"
+            );
+            shown += 1;
+        }
+    }
+    assert!(shown > 3, "{shown} records are shown");
+}
+
+/// The figures that the text takes from a record.
+#[test]
+fn figures_in_the_text_are_those_of_the_record() {
+    // Of which server; the rate, or the processor time for an answer; and as it is
+    // written.
+    for (page, record, server, figure, written) in [
+        (
+            "part2/the-servers-side.md",
+            "part2.json",
+            "webserver1",
+            "rate",
+            "75,342",
+        ),
+        (
+            "part2/the-servers-side.md",
+            "part2.json",
+            "webserver2",
+            "rate",
+            "69,676",
+        ),
+        (
+            "part2/the-servers-side.md",
+            "part2.json",
+            "webserver2",
+            "server_cpu_us",
+            "9.1 µs",
+        ),
+        (
+            "part2/the-servers-side.md",
+            "part2.json",
+            "webserver1",
+            "server_cpu_us",
+            "7.2",
+        ),
+        (
+            "part3/what-you-can-build.md",
+            "part3.json",
+            "webserver3g",
+            "server_cpu_us",
+            "136 microseconds",
+        ),
+    ] {
+        let text = fs::read_to_string(book::root().join("book").join(page)).unwrap();
+        assert!(text.contains(written), "{page} no longer says {written}");
+        let run = recorded(record);
+        let mut servers = run["servers"].as_array().unwrap().iter();
+        let found = servers.find(|row| row["name"] == server).unwrap();
+        let median = found[figure]["median"].as_f64().unwrap();
+        let number = written.split(' ').next().unwrap().replace(',', "");
+        let places = number.split_once('.').map_or(0, |(_, places)| places.len());
+        let wrong = format!("{page} says {written} of {server}; {record} says {median}");
+        assert_eq!(format!("{median:.places$}"), number, "{wrong}");
+    }
 }
 
 /// Whoever changes what is recorded must still be able to draw what was.

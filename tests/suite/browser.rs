@@ -2,10 +2,11 @@
 //!
 //! `cargo test --test suite --features tests/browser browser::`
 //!
-//! Every page is laid out in two themes and at three widths. Nothing may be
-//! pushed off the page; figures must be legible; a page asks nobody but its own
-//! server, and runs without errors; what is copied can be typed; the keyboard
-//! reaches what the mouse does. With `SCREENSHOTS=1` the test also leaves a
+//! Every page is laid out in all five themes, and in the two default ones at three
+//! widths. Nothing may be pushed off the page; figures must be legible, also as images;
+//! a page asks nobody but its own server, and runs without errors; what is copied can
+//! be typed, with a clipboard and without; the keyboard reaches what the mouse does, the
+//! bar at the top too; paper shows what is folded away. With `SCREENSHOTS=1` the test also leaves a
 //! picture of every page in `target/screenshots`.
 //!
 //! A small file server serves the built book, and beside it a probe page. The
@@ -28,11 +29,20 @@ use std::time::Instant;
 use tests::server::end_with_parent;
 use tests::{has_tool, left_out, wait_for, LIMIT};
 
-/// The themes that `book.toml` makes the default ones.
-const THEMES: [&str; 2] = ["light", "navy"];
+/// All themes: first the two that `book.toml` makes the default ones.
+const THEMES: [&str; 5] = ["light", "navy", "rust", "coal", "ayu"];
 
 /// A phone, a tablet, and a window with the table of contents beside the page.
 const WIDTHS: [u32; 3] = [360, 768, 1600];
+
+/// The widths at which a theme is looked at. Only colours differ, so one will do for
+/// those that nobody has asked for.
+fn widths(theme: &str) -> &'static [u32] {
+    match theme {
+        "light" | "navy" => &WIDTHS,
+        _ => &WIDTHS[1..2],
+    }
+}
 
 /// The widths of the pictures, after the width at which their height is taken.
 const PICTURES: [(u64, u32); 2] = [(360, 360), (768, 1280)];
@@ -46,6 +56,7 @@ fn every_page_is_sound_in_a_browser() {
     book::site::build(&book::root(), &folder).unwrap_or_else(|error| panic!("{error:#}"));
     let pages = pages(&folder);
     assert!(!pages.is_empty(), "the book has no pages");
+    assert!(!figures(&folder).is_empty(), "the book has no figures");
 
     // One browser for each theme: they share nothing, and run side by side.
     let views: Vec<View> = thread::scope(|scope| {
@@ -120,18 +131,30 @@ fn pages(folder: &Path) -> Vec<String> {
     pages
 }
 
+/// The paths of the figures.
+fn figures(folder: &Path) -> Vec<String> {
+    let figures = fs::read_dir(folder.join("figures")).unwrap();
+    let names = figures.map(|entry| entry.unwrap().file_name());
+    let mut figures: Vec<String> = names
+        .map(|name| format!("figures/{}", name.to_string_lossy()))
+        .collect();
+    figures.sort();
+    figures
+}
+
 /// Opens every page at every width in one theme.
 fn look(chromium: &Path, folder: &Path, pages: &[String], theme: &'static str) -> Vec<View> {
     let probe = PROBE
         .replace("PAGES", &json!(pages).to_string())
-        .replace("WIDTHS", &json!(WIDTHS).to_string())
+        .replace("FIGURES", &json!(figures(folder)).to_string())
+        .replace("WIDTHS", &json!(widths(theme)).to_string())
         .replace("THEME", &json!(theme).to_string());
     let (address, reports) = serve(folder, probe);
     let url = format!("http://{address}/__probe.html");
     let browser = Browser::start(chromium, theme, &["--window-size=1600,1200", &url]);
     let mut views = Vec::new();
     for page in pages {
-        for width in WIDTHS {
+        for width in widths(theme) {
             let report = reports.recv_timeout(LIMIT).unwrap_or_else(|_| {
                 let log = browser.log.display();
                 panic!("{page}, {theme}, {width} px: no report within {LIMIT:?}; see {log}")
@@ -173,7 +196,7 @@ fn places(views: &[&View]) -> String {
         widths.dedup();
         match widths.len() {
             0 => None,
-            all if all == WIDTHS.len() => Some(theme.to_string()),
+            all if all == self::widths(theme).len() => Some(theme.to_string()),
             _ => Some(format!("{theme} at {} px", widths.join(", "))),
         }
     };
@@ -411,11 +434,16 @@ const COLOURS_OF_MDBOOK = ':not(.language-diff) > [class*="hljs-"], '
     + ':not(.language-diff) > [class*="hljs-"] *';
 
 async function main() {
+    let figures = THEME === 'light' ? FIGURES : []; // they know nothing of themes
     for (const page of PAGES) {
         for (const width of WIDTHS) {
             const report = { page, width, height: 0, problems: [] };
             try {
                 await look(page, width, report);
+                for (const figure of figures) {
+                    await checkImage(figure, (problem) => report.problems.push(problem));
+                }
+                figures = []; // with the first page
             } catch (error) {
                 report.problems.push(`the probe fails: ${error.stack}`);
             }
@@ -439,7 +467,6 @@ async function look(page, width, report) {
     const style = doc.createElement('style');
     style.textContent = '*, *::before, *::after { transition: none !important; animation: none !important }';
     doc.head.append(style);
-    doc.querySelectorAll('details').forEach((details) => details.open = true);
 
     // Of the elements of a kind with the same problem only the first is told.
     const kinds = new Map();
@@ -452,14 +479,17 @@ async function look(page, width, report) {
     if (!doc.documentElement.classList.contains(THEME)) {
         say('the page', `has not the theme ${THEME}`);
     }
+    checkPrint(place);
+    doc.querySelectorAll('details').forEach((details) => details.open = true);
     checkWidth(place);
     checkFigures(place);
     checkTexts(place);
     checkDiffs(place);
-    checkTranscripts(place);
+    await checkTranscripts(place);
     checkNames(place);
     checkHeadings(place);
     checkKeyboard(place);
+    await checkBar(place);
     checkHosts(place);
     // What has been thrown so far is told to the listeners by then.
     await new Promise((resolve) => setTimeout(resolve));
@@ -593,7 +623,7 @@ function checkDiffs({ win, main, say }) {
 }
 
 // Prompts are seen, but neither selected nor copied.
-function checkTranscripts({ win, main, say }) {
+async function checkTranscripts({ win, doc, main, say }) {
     for (const transcript of main.querySelectorAll('.transcript')) {
         const what = describe(transcript);
         const kind = kindOf(transcript);
@@ -614,12 +644,25 @@ function checkTranscripts({ win, main, say }) {
         }
         const button = transcript.querySelector('.clip-button');
         if (commands.length > 0 && button) {
-            let copied = null;
-            const clipboard = { writeText: (text) => { copied = text; return Promise.resolve(); } };
-            Object.defineProperty(win.navigator, 'clipboard', { value: clipboard, configurable: true });
-            button.click();
-            if (copied !== commands.map((command) => command.textContent).join('\n')) {
-                say(what, 'its button does not copy its commands and nothing else', kind);
+            // Where the page is not secure, as from another machine, there is no clipboard,
+            // and what is selected is copied.
+            for (const secure of [true, false]) {
+                let copied = null;
+                const writeText = (text) => { copied = text; return Promise.resolve(); };
+                const value = secure ? { writeText } : undefined;
+                Object.defineProperty(win.navigator, 'clipboard', { value, configurable: true });
+                doc.execCommand = () => {
+                    const field = doc.activeElement;
+                    copied = field.value?.slice(field.selectionStart, field.selectionEnd);
+                    return true;
+                };
+                button.click();
+                await null; // what was asked of a clipboard that is not there has failed
+                await null;
+                if (copied !== commands.map((command) => command.textContent).join('\n')) {
+                    const where = secure ? '' : ', where the page is not secure';
+                    say(what, `its button does not copy its commands and nothing else${where}`, kind);
+                }
             }
         }
     }
@@ -666,6 +709,92 @@ function checkKeyboard({ doc, main, say }) {
             say(describe(element), 'cannot be reached with the keyboard');
         }
         element.blur();
+    }
+}
+
+// The bar at the top: every button has a name, and is reached and pressed by keyboard,
+// also where the page is scrolled down.
+async function checkBar({ win, doc, say }) {
+    const bar = doc.querySelector('#mdbook-menu-bar');
+    const visible = (element) => element.getClientRects().length > 0;
+    const buttons = [...bar.querySelectorAll('a, button, label')].filter(visible);
+    if (buttons.length < 4) {
+        say('the bar at the top', `has ${buttons.length} buttons`);
+    }
+    win.scrollTo(0, doc.documentElement.scrollHeight);
+    await new Promise((resolve) => win.requestAnimationFrame(() => setTimeout(resolve)));
+    for (const button of buttons) {
+        const what = `the button "${button.title}" of the bar`;
+        if (!button.getAttribute('aria-label')) {
+            say(what, 'has no accessible name');
+        }
+        button.focus();
+        const { top, bottom } = button.getBoundingClientRect();
+        if (button.tabIndex < 0 || doc.activeElement !== button) {
+            say(what, 'cannot be reached with the keyboard');
+        } else if (top < 0 || bottom > win.innerHeight) {
+            say(what, 'has the focus, and is out of sight');
+        }
+        const box = button.matches('label') && doc.getElementById(button.htmlFor);
+        for (const key of box ? ['Enter', ' '] : []) {
+            const before = box.checked;
+            button.dispatchEvent(new win.KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }));
+            if (box.checked === before) {
+                say(what, `is not pressed by the key "${key}"`);
+            }
+        }
+        button.blur();
+    }
+    // Its state is kept, and would be that of the next page.
+    win.localStorage.removeItem('mdbook-sidebar');
+    win.scrollTo(0, 0);
+}
+
+// On paper, what is folded away is there, and afterwards it is folded again.
+function checkPrint({ win, doc, say }) {
+    const folded = [...doc.querySelectorAll('details:not([open])')];
+    win.dispatchEvent(new win.Event('beforeprint'));
+    if (folded.some((details) => !details.open)) {
+        say('details', 'are closed on paper');
+    }
+    win.dispatchEvent(new win.Event('afterprint'));
+    if (folded.some((details) => details.open)) {
+        say('details', 'stay open after the page was printed');
+    }
+}
+
+// A figure as an image, on a page of either kind, has a ground of its own, and its lines
+// and words stand out from that.
+async function checkImage(figure, problem) {
+    for (const scheme of ['light', 'dark']) {
+        const image = new Image();
+        image.style = `color-scheme: ${scheme}; width: 360px`;
+        image.src = `/${figure}`;
+        document.body.append(image);
+        await image.decode();
+        const area = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+        [area.canvas.width, area.canvas.height] = [image.width, image.height];
+        area.drawImage(image, 0, 0, area.canvas.width, area.canvas.height);
+        const { data } = area.getImageData(0, 0, area.canvas.width, area.canvas.height);
+        image.remove();
+        const ground = [...data.slice(0, 4)];
+        if (ground[3] < 255) {
+            problem(`${figure}, as an image: has no ground of its own`);
+            continue;
+        }
+        const colours = new Set();
+        for (let at = 0; at < data.length; at += 4) {
+            colours.add(data[at] << 16 | data[at + 1] << 8 | data[at + 2]);
+        }
+        const seen = luminance(ground);
+        let most = 1;
+        for (const colour of colours) {
+            const other = luminance([colour >> 16, colour >> 8 & 255, colour & 255]);
+            most = Math.max(most, (Math.max(seen, other) + 0.05) / (Math.min(seen, other) + 0.05));
+        }
+        if (most < LEAST_CONTRAST) {
+            problem(`${figure}, as an image (${scheme}): has a contrast of ${most.toFixed(1)}`);
+        }
     }
 }
 

@@ -149,6 +149,43 @@ fn blocks_that_are_not_replayed_are_listed() {
     );
 }
 
+/// Pages are replayed beside each other, and a reader keeps what an earlier page left:
+/// what a page writes stands under `target/`, in a file that no other page names.
+#[test]
+fn a_file_that_a_page_writes_is_its_own() {
+    let file = regex::Regex::new(r"(?:target|/tmp)/[\w.-]+").unwrap();
+    let redirected = regex::Regex::new(r">>?\s*([^\s&;|>)]+)").unwrap();
+    let quoted = regex::Regex::new(r#"'[^']*'|"[^"]*""#).unwrap();
+    let of_cargo = ["target/debug", "target/release", "target/venv"];
+    let mut owners: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for chapter in course().chapters().unwrap() {
+        let page = chapter.file.display().to_string();
+        for block in book::transcript::blocks(&chapter).unwrap() {
+            for line in block.lines {
+                let book::transcript::Line::Command(command) = line else {
+                    continue;
+                };
+                for file in file.find_iter(&command).map(|found| found.as_str()) {
+                    if !of_cargo.contains(&file) {
+                        let pages = owners.entry(file.to_string()).or_default();
+                        pages.insert(page.clone());
+                    }
+                }
+                for found in redirected.captures_iter(&quoted.replace_all(&command, "")) {
+                    let to = &found[1];
+                    // A number stands behind the shell's own `>>`, in its arithmetic.
+                    let number = to.parse::<u32>().is_ok();
+                    let known = to == "/dev/null" || number || file.is_match(to);
+                    assert!(known, "{page}: `{command}` writes {to}, outside of target/");
+                }
+            }
+        }
+    }
+    for (file, pages) in owners {
+        assert_eq!(pages.len(), 1, "{file} belongs to one page: {pages:?}");
+    }
+}
+
 /// Colours of a terminal, for instance, that were copied along.
 #[test]
 fn no_control_characters_in_the_text() {
@@ -179,45 +216,6 @@ fn the_readme_gives_the_commands() {
             book::root().join(&file).exists(),
             "README.md: there is no {file}"
         );
-    }
-}
-
-/// What an exercise or `webserver3h` has of `webserver2` and does not change is the
-/// same to the letter: a repair of one is a repair of all.
-#[test]
-fn copies_of_webserver2_are_equal() {
-    let text = |file: &str| {
-        let text = fs::read_to_string(book::root().join(file)).unwrap();
-        let lines = text.lines().filter(|line| !line.contains("// ANCHOR"));
-        lines.map(|line| format!("{line}\n")).collect::<String>()
-    };
-    let item = |text: &str, begins: &str| {
-        let start = text.find(begins).unwrap_or_else(|| panic!("{begins}"));
-        let end = text[start..]
-            .find("\n}\n")
-            .expect("an item ends with a brace");
-        text[start..start + end].to_string()
-    };
-    let original = text("code/part2/webserver2.rs");
-    for file in [
-        "code/part2/solutions/compress.rs",
-        "code/part2/solutions/mounted.rs",
-        "code/part2/solutions/range.rs",
-        "code/part3h/webserver3h.rs",
-    ] {
-        let copy = text(file);
-        for begins in [
-            "    // Whether the request is all that there is to read.",
-            "impl Read for Connection",
-            "impl Write for Connection",
-            "fn print_request",
-            "fn print_response",
-            "fn marked",
-            "fn linger",
-        ] {
-            let (copy, original) = (item(&copy, begins), item(&original, begins));
-            assert_eq!(copy, original, "{file}: {begins}");
-        }
     }
 }
 

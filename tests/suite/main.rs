@@ -4,8 +4,10 @@
 
 #[cfg(target_os = "linux")]
 mod bench;
+mod book_server;
 #[cfg(feature = "browser")]
 mod browser;
+mod comparison;
 mod debts;
 mod exercises;
 mod house;

@@ -291,6 +291,31 @@ fn figures_have_words() {
     assert!(figures > 0, "the book has no figures");
 }
 
+/// A figure by itself, or as an image, has no page whose colours it could take: each
+/// brings a ground and colours of its own, for a dark screen too.
+#[test]
+fn figures_bring_their_colours() {
+    let folder = book::root().join("book/figures");
+    let line = |name: &PathBuf| {
+        let text = fs::read_to_string(folder.join(name)).unwrap();
+        text.lines().nth(1).unwrap_or_default().to_string()
+    };
+    let figures = files(&folder);
+    assert!(figures.len() > 20, "{figures:?}");
+    let colours = line(&PathBuf::from("map.svg"));
+    for part in [
+        "<style>svg:root{",
+        "background:",
+        "prefers-color-scheme:dark",
+        "--links:",
+    ] {
+        assert!(colours.contains(part), "{colours}");
+    }
+    for figure in &figures {
+        assert_eq!(line(figure), colours, "line 2 of {}", figure.display());
+    }
+}
+
 /// Each program's page lists it, and the listing, with the dependency lines
 /// that the page names, builds in an empty package.
 #[test]

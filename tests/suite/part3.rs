@@ -9,6 +9,7 @@ mod every_server;
 mod handlers;
 mod lost_signals;
 mod one_at_a_time;
+mod surroundings;
 mod zombies;
 
 use nix::sys::signal::Signal;

@@ -54,7 +54,7 @@ enum Mutation {
 }
 
 /// Words that mean something in HTTP, whole and broken.
-const WORDS: [&str; 28] = [
+const WORDS: [&str; 38] = [
     "\r\n",
     "\n",
     "\r",
@@ -77,10 +77,20 @@ const WORDS: [&str; 28] = [
     "CONNECT",
     "*",
     "http://x",
+    "https://x",
+    "[::1]",
+    "[",
+    "]",
+    "%",
+    "@",
+    "\"",
+    "\\",
     "Host: x\r\n",
     "Content-Length: 5\r\n",
     "Transfer-Encoding: chunked\r\n",
     "Expect: 100-continue\r\n",
+    "Expect: a=\"b, c\", 100-continue\r\n",
+    "Content-Type: text/plain\r\n",
     "0\r\n\r\n",
     "5\r\n12345\r\n",
 ];

@@ -6,6 +6,7 @@
 
 mod applications;
 mod endings;
+mod ends;
 mod foreign;
 mod forks;
 mod interpreter;

@@ -8,9 +8,10 @@
 //!   begin with a command goes on in the terminal of the last server, and shows
 //!   what that has printed since it was last seen.
 //! - Port 8888 of the page is a free port here, and 3000 another.
-//! - What differs from run to run and from machine to machine is replaced on
-//!   both sides before they are compared: see [`VARIES`]. White space between
-//!   words counts as one space, and blank lines at the end do not count.
+//! - What comes is what the page shows, character by character, but for what
+//!   `tests::comparison` lists: what differs from run to run and from machine to
+//!   machine. White space at the ends of lines does not count, nor do blank lines
+//!   at the end.
 //! - A page that starts a server with the feature `python` is typed where
 //!   target/venv has been activated, and `code/apps/python` is a copy of that
 //!   folder. It is replayed if these tests are built with that feature, and
@@ -23,59 +24,22 @@
 use book::course::Chapter;
 use book::transcript::{blocks, Block, Line};
 use regex::Regex;
-use snapbox::data::Data;
-use snapbox::filter::NormalizeToExpected;
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 use std::thread;
+use std::time::Duration;
+use tests::comparison::{Known, Shown};
 use tests::programs::{course, folder};
 use tests::python::{activated, can_check, programs, Site};
 use tests::terminal::Terminal;
 use tests::{has_tool, left_out};
 
-include!(concat!(env!("OUT_DIR"), "/replays.rs"));
+/// How long the command before may take to end.
+const LONGEST: Duration = Duration::from_secs(15);
 
-/// What may differ, and what stands for it; an empty line is dropped.
-const VARIES: [(&str, &str); 24] = [
-    // cargo's own progress, and curl's remarks, which change with its version
-    (
-        r"(?m)^ *(Blocking|Compiling|Finished|Running|Downloading|Downloaded|Updating|Locking) .*\n",
-        "",
-    ),
-    (r"(?m)^(\*|== Info:) .*\n", ""),
-    (r"(?m)^\{ \[\d+ bytes data\]\n", ""),
-    (r"curl/\d+(\.\d+)*", "curl/VERSION"),
-    (
-        r"(cargo|v)(\.| )?\d+\.\d+\.\d+( \(\w+ [\d-]+\))?",
-        "$1 VERSION",
-    ),
-    (r"Could not|Couldn't", "COULD NOT"),
-    (r"Connected to [\w.]+", "Connected to HOST"),
-    (r"Connection to .* succeeded!", "Connection succeeded"),
-    (r"Parse Error: .*", "Parse Error: REASON"),
-    (r"os error \d+", "os error NUMBER"),
-    (r"\b\d+ bytes, exit", "SIZE bytes, exit"),
-    (
-        r"\b(127\.0\.0\.1|\[::1\]|localhost):[3-6]\d{4}\b",
-        "$1:EPHEMERAL",
-    ),
-    (r"htons\([3-6]\d{4}\)", "htons(EPHEMERAL)"),
-    (r"\b\d+ kB\b", "SIZE kB"),
-    (r"\bafter \d+ (ms|milliseconds)", "after TIME"),
-    (r"\b\d+m\d+\.\d+s\b", "TIME"),
-    (r"\bpid \d+|\[pid +\d+\]|pid=\d+", "PID"),
-    // dates and times, and the port of a client among the variables
-    (r"Date: .* GMT", "Date: DATE"),
-    (r"\[\d\d/\w{3}/\d{4}:[\d:]{8} \+0000\]", "[DATE]"),
-    (r"\b\d\d:\d\d:\d\d\.\d{6}\b", "TIME"),
-    (r"\b\d\.\d{6} seconds", "TIME"),
-    (r"page faults: \d+", "page faults: COUNT"),
-    (r"REMOTE_PORT=\d+", "REMOTE_PORT=EPHEMERAL"),
-    (r"[ \t]+", " "),
-];
+include!(concat!(env!("OUT_DIR"), "/replays.rs"));
 
 /// A page on which a server has Python inside.
 fn replay_with_python(chapter: &str) {
@@ -117,6 +81,8 @@ struct Page {
     environment: Vec<(&'static str, String)>,
     server: Option<String>,
     places: Places,
+    /// Which process of this run stands for which of the page.
+    known: Known,
     /// The copy of `code/apps/python`, where the page has Python.
     _site: Option<Site>,
     /// Whether a block was left out. Those after it may go on from what it
@@ -224,7 +190,7 @@ impl Page {
             .entry(name)
             .or_insert_with(|| Terminal::open(&book::root(), &self.environment));
         if let Some(command) = exchange.command {
-            terminal.wait(|_| false);
+            terminal.wait(LONGEST, |_| false);
             terminal.take();
             assert!(
                 terminal.idle(),
@@ -239,6 +205,9 @@ impl Page {
         let mut sitting = Sitting {
             terminal,
             places: &self.places,
+            known: &self.known,
+            limit: limit(exchange.command),
+            command: exchange.command,
             expected: String::new(),
             actual: String::new(),
             echo: String::new(),
@@ -256,13 +225,15 @@ impl Page {
 
         let mut lines: Vec<Line> = Vec::new();
         lines.extend(exchange.command.map(|c| Line::Command(c.to_string())));
-        let comparison = Comparison::new(&sitting.expected, &sitting.actual);
-        if comparison.same {
+        let shown = Shown::new(&sitting.expected, exchange.command);
+        if let Some(known) = shown.fits(&sitting.actual, sitting.known) {
             lines.extend(exchange.rest.iter().map(|line| (*line).clone()));
+            self.known = known;
             return (lines, None);
         }
-        lines.extend(sitting.lines());
-        (lines, Some(comparison.difference(place)))
+        let difference = shown.difference(&sitting.actual, place);
+        lines.extend(sitting.lines(&shown));
+        (lines, Some(difference))
     }
 }
 
@@ -270,6 +241,10 @@ impl Page {
 struct Sitting<'a> {
     terminal: &'a mut Terminal,
     places: &'a Places,
+    known: &'a Known,
+    /// How long what the page shows may take.
+    limit: Duration,
+    command: Option<&'a str>,
     /// The output that the page has shown so far, and what came instead.
     expected: String,
     actual: String,
@@ -314,14 +289,18 @@ impl Sitting<'_> {
     fn wait(&mut self, running: bool) {
         let Sitting {
             places,
-            expected,
+            known,
             actual,
             echo,
             ..
         } = self;
-        self.terminal.wait(|screen| {
+        let shown = running.then(|| Shown::new(&self.expected, self.command));
+        self.terminal.wait(self.limit, |screen| {
             let screen = without_echo(echo, &places.back(screen));
-            running && Comparison::new(expected, &format!("{actual}{screen}")).same
+            let came = format!("{actual}{screen}");
+            shown
+                .as_ref()
+                .is_some_and(|shown| shown.fits(&came, known).is_some())
         });
     }
 
@@ -334,17 +313,23 @@ impl Sitting<'_> {
     }
 
     /// The lines for the page, from what came.
-    fn lines(self) -> Vec<Line> {
+    fn lines(self, shown: &Shown) -> Vec<Line> {
         let mut lines = Vec::new();
         for (screen, then) in self.segments {
-            let screen = Comparison::new(&self.expected, &screen).with_wildcards;
-            let progress = |line: &&str| !RULES[0].0.is_match(&format!("{line}\n"));
+            let screen = shown.with_wildcards(&screen);
             let output = |line: &str| Line::Output(line.to_string());
-            lines.extend(screen.trim_end().lines().filter(progress).map(output));
+            lines.extend(screen.trim_end().lines().map(output));
             lines.extend(then);
         }
         lines
     }
+}
+
+/// How long a command may take to end, or to print what the page shows. Cargo may
+/// have to build something first, or wait for another that builds.
+fn limit(command: Option<&str>) -> Duration {
+    let builds = command.is_some_and(|command| command.contains("cargo "));
+    Duration::from_secs(if builds { 180 } else { 15 })
 }
 
 fn without_echo(echo: &str, screen: &str) -> String {
@@ -536,65 +521,6 @@ fn tools(command: &str) -> Vec<String> {
         })
         .filter(|word| !word.contains('/') && !BUILT_IN.contains(word));
     named.chain(first).map(str::to_string).collect()
-}
-
-/// [`VARIES`], ready for use.
-static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
-    let rule = |(pattern, stands): (&str, &'static str)| {
-        let pattern = Regex::new(pattern).expect("a constant, used by every test");
-        (pattern, stands)
-    };
-    VARIES.into_iter().map(rule).collect()
-});
-
-/// The page and the run, as alike as they must be.
-struct Comparison {
-    expected: Data,
-    actual: Data,
-    same: bool,
-    /// What came back, with the page's wildcards where they fit.
-    with_wildcards: String,
-}
-
-impl Comparison {
-    fn new(expected: &str, actual: &str) -> Comparison {
-        let alike = |text: &str| {
-            let text = format!("{}\n", text.trim_end());
-            let text = RULES.iter().fold(text, |text, (pattern, stands)| {
-                pattern.replace_all(&text, *stands).into_owned()
-            });
-            let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-            format!("{}\n", lines.join("\n").trim_matches('\n'))
-        };
-        let fit = |actual: &str, expected: &Data| {
-            NormalizeToExpected::new()
-                .redact()
-                .normalize(Data::text(actual.to_string()), expected)
-        };
-        let raw = Data::text(expected.to_string());
-        let with_wildcards = fit(actual, &raw).to_string();
-        let expected = Data::text(alike(expected));
-        let actual = fit(&alike(actual), &expected);
-        Comparison {
-            same: actual == expected,
-            expected,
-            actual,
-            with_wildcards,
-        }
-    }
-
-    fn difference(&self, place: &str) -> String {
-        let mut diff = String::new();
-        let _ = snapbox::report::write_diff(
-            &mut diff,
-            &self.expected,
-            &self.actual,
-            Some(&place),
-            Some(&"what came back"),
-            snapbox::report::Palette::plain(),
-        );
-        diff
-    }
 }
 
 /// Writes the blocks as they were replayed into the chapter.

@@ -1,11 +1,14 @@
 //! What Part 1 says of `webserver1`.
 
-use std::net::{TcpListener, TcpStream};
-use std::process::Command;
-use tests::client::{get, End};
-use tests::programs::executable;
-use tests::server::{run_to_end, Server};
-use tests::SILENCE;
+use nix::sys::signal::Signal;
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::thread;
+use tests::client::{get, Client, End};
+use tests::programs::{course, executable};
+use tests::server::{end_with_parent, run_to_end, Server, Setup};
+use tests::{has_tool, left_out, wait_for, SILENCE};
 
 const ANSWER: &str = "HTTP/1.1 200 OK\n\nHello, World!\n";
 
@@ -30,6 +33,23 @@ fn the_request_is_printed_as_it_came() {
     let server = Server::start("webserver1");
     server.connect().ask(&get("/as/it/came"));
     server.wait_for_output(&get("/as/it/came"));
+    // And nothing else, of the buffer say: the next request comes straight behind it.
+    server.connect().ask(&get("/next"));
+    server.wait_for_output(&get("/next"));
+    let line = format!("Serving HTTP on http://{}/ ...\n", server.address);
+    let all = format!("{line}{}{}", get("/as/it/came"), get("/next"));
+    assert_eq!(server.output(), all);
+}
+
+/// What it has not read when it closes resets the connection.
+#[test]
+fn of_a_request_1024_bytes_are_read() {
+    let server = Server::start("webserver1");
+    for (length, end) in [(1024, End::Closed), (1025, End::Reset)] {
+        let path = "x".repeat(length - get("/").len());
+        let (answer, ended) = server.connect().ask(&get(&format!("/{path}")));
+        assert_eq!(ended, end, "{length} bytes got {answer:?}");
+    }
 }
 
 #[test]
@@ -78,36 +98,193 @@ fn the_queue_is_finite() {
     assert_eq!(server.connect().ask(&get("/")).0, ANSWER);
 }
 
+/// The programs of Part 1: the steps and the solutions.
+fn programs() -> Vec<String> {
+    let programs = course().programs.into_iter();
+    let part1 = programs.filter(|program| program.file.starts_with("code/part1"));
+    let names: Vec<String> = part1.map(|program| program.name).collect();
+    assert!(names.len() > 10, "{names:?}");
+    names
+}
+
+/// Runs a program with these arguments to its end, which must be an error, and
+/// gives its exit code and its one line of errors.
+fn refused(program: &str, arguments: &[&str]) -> (i32, String) {
+    let mut command = Command::new(executable(program));
+    let (code, output, errors) = run_to_end(command.args(arguments));
+    assert_eq!(output, "", "{program} {arguments:?}");
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+    let code = code.filter(|code| *code != 0);
+    let code = code.unwrap_or_else(|| panic!("{program} {arguments:?} is no error"));
+    (code, errors.trim_end().to_string())
+}
+
 #[test]
 fn a_busy_port_is_one_clear_line() {
     let busy = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = busy.local_addr().unwrap().to_string();
-    let mut command = Command::new(executable("webserver1"));
-    let (code, output, errors) = run_to_end(command.arg(&address));
-    assert_eq!((code, output.as_str()), (Some(1), ""));
-    let hint = "another address can be the first argument";
-    assert!(
-        errors.starts_with(&format!("bind {address}: Address")),
-        "{errors}"
-    );
-    assert!(errors.trim_end().ends_with(hint), "{errors}");
-    assert_eq!(errors.lines().count(), 1, "{errors}");
+    let (code, error) = refused("webserver1", &[&address]);
+    let start = format!("bind {address}: Address already in use (os error ");
+    assert!(error.starts_with(&start), "{error}");
+    assert!(error.ends_with("); usage: webserver1 [ADDRESS]"), "{error}");
+    assert_eq!(code, 1);
 }
 
 #[test]
 fn a_bad_address_is_one_clear_line() {
-    for (address, message) in [
-        ("nonsense", "bind nonsense: invalid socket address"),
-        (
-            "127.0.0.1:99999",
-            "bind 127.0.0.1:99999: invalid port value",
-        ),
-    ] {
-        let mut command = Command::new(executable("webserver1"));
-        let (code, output, errors) = run_to_end(command.arg(address));
-        assert_eq!((code, output.as_str()), (Some(1), ""));
-        assert!(errors.starts_with(message), "{errors}");
-        assert_eq!(errors.lines().count(), 1, "{errors}");
+    for program in programs() {
+        // This one takes the address apart by itself.
+        let parses = program == "next_port";
+        let invalid = "invalid socket address";
+        for (address, word, word_of_next_port) in [
+            ("nonsense", invalid, "invalid socket address syntax"),
+            ("--help", invalid, "invalid socket address syntax"),
+            ("-V", invalid, "invalid socket address syntax"),
+            ("", invalid, "invalid socket address syntax"),
+            (
+                "127.0.0.1:99999",
+                "invalid port value",
+                "invalid socket address syntax",
+            ),
+            (
+                ":7780",
+                "no host before the port",
+                "invalid socket address syntax",
+            ),
+            (
+                ":",
+                "no host before the port",
+                "invalid socket address syntax",
+            ),
+        ] {
+            let word = if parses { word_of_next_port } else { word };
+            let error = format!("bind {address}: {word}; usage: {program} [ADDRESS]");
+            assert_eq!(refused(&program, &[address]), (1, error));
+        }
+        let usage = format!("usage: {program} [ADDRESS]");
+        assert_eq!(refused(&program, &["127.0.0.1:0", "more"]), (2, usage));
+    }
+}
+
+/// A name is an address too.
+#[test]
+fn a_name_is_looked_up() {
+    let server = Setup::new("webserver1").address("localhost:0").start();
+    let server = server.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(server.connect().ask(&get("/")).0, ANSWER);
+}
+
+/// The reader of the output goes, and that of the errors: no client notices, and
+/// no server ends.
+#[test]
+fn nobody_needs_to_read_what_it_prints() {
+    for program in programs() {
+        let mut command = Command::new(executable(&program));
+        command.arg("127.0.0.1:0").stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        end_with_parent(&mut command);
+        let mut child = command.spawn().unwrap();
+        drop(child.stderr.take());
+        let mut line = String::new();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
+        drop(output);
+        let address = line.trim_end().strip_prefix("Serving HTTP on http://");
+        let address = address.and_then(|line| line.strip_suffix("/ ..."));
+        let address: SocketAddr = address.unwrap().parse().unwrap();
+
+        for _ in 0..3 {
+            let (answer, end) = Client::connect(address).ask(&get("/hello"));
+            assert!(answer.starts_with("HTTP/1.1 200 OK"), "{program}: {answer}");
+            assert_eq!(end, End::Closed, "{program}");
+            // And something to complain about.
+            let mut client = Client::connect(address);
+            client.send("GET /gone HTTP/1.1");
+            client.reset();
+        }
+        let ended = child.try_wait().unwrap();
+        let _ = child.kill().and_then(|()| child.wait());
+        assert_eq!(ended, None, "{program} has ended");
+    }
+}
+
+/// accept(2): the errors of a connection that is not there any more, and those of
+/// the network, are to be taken for "try again". Nor does it end, or spin, when
+/// the descriptors are used up.
+#[test]
+fn no_error_of_accept_ends_it() {
+    if !has_tool("strace") {
+        return left_out("what errors of accept do", "strace");
+    }
+    let fails = |program: &str, error: &str| {
+        let inject = format!("inject=accept,accept4:error={error}:when=1");
+        let words = ["strace", "-o", "/dev/null", "-e", &inject];
+        let server = Setup::new(program).under(&words).start();
+        let server = server.unwrap_or_else(|error| panic!("{error}"));
+        let (answer, _) = server.connect().ask(&get("/"));
+        assert!(
+            answer.starts_with("HTTP/1.1 "),
+            "{program}, {error}: {answer}"
+        );
+        let said = || server.errors().contains("accept: ").then_some(());
+        wait_for("a line about it", said);
+    };
+    let errors = [
+        "ECONNABORTED",
+        "EPROTO",
+        "ENOPROTOOPT",
+        "EHOSTDOWN",
+        "ENONET",
+        "EHOSTUNREACH",
+        "EOPNOTSUPP",
+        "ENETDOWN",
+        "ENETUNREACH",
+        "EPERM",
+        "EMFILE",
+        "ENFILE",
+        "ENOBUFS",
+        "ENOMEM",
+    ];
+    let programs = programs();
+    thread::scope(|scope| {
+        for error in errors {
+            scope.spawn(move || fails("webserver1", error));
+        }
+        for program in &programs {
+            scope.spawn(move || fails(program, "EPROTO"));
+        }
+    });
+}
+
+/// A field below the request line has a second word too.
+#[test]
+fn solutions_read_the_request_line_alone() {
+    for request in ["GET\r\nX: /hello\r\n\r\n", "GET\nX: /hello\n\n", "\r\n\r\n"] {
+        let server = Server::start("echo_path");
+        let (answer, _) = server.connect().ask(request);
+        assert_eq!(answer, ANSWER, "{request:?}");
+        let server = Server::start("not_found");
+        let (answer, _) = server.connect().ask(request);
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{request:?}: {answer}");
+    }
+}
+
+/// Ctrl-Z and `fg` do not end the wait for a client, not even where it has a limit.
+#[test]
+fn a_stop_loses_no_client() {
+    for program in ["webserver1", "whole_request", "patience"] {
+        let server = Server::start(program);
+        // It may lose its patience with a client who comes too late.
+        let served = (0..10).any(|_| {
+            let mut client = server.connect();
+            server.wait_for_state('S');
+            server.signal(Signal::SIGSTOP);
+            server.wait_for_state('T');
+            server.signal(Signal::SIGCONT);
+            server.wait_for_state('S');
+            client.try_send(get("/")).read_to_end().0 == ANSWER.as_bytes()
+        });
+        assert!(served, "{program}: {}", server.errors());
     }
 }
 

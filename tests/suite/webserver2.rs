@@ -2,6 +2,7 @@
 
 mod answers;
 mod clients;
+mod connections;
 mod failures;
 mod operator;
 mod refusals;

@@ -8,7 +8,7 @@
 //! the runtime besides. Who has not finished in ten seconds is ended by an alarm.
 
 use apps::adapters::runtime;
-use gateway::http::{read_head, Head, RequestBody};
+use gateway::http::{read_head, Head, Limits, RequestBody};
 use gateway::{respond, validator, Application, Result};
 use nix::sys::wait::{wait, WaitStatus};
 use nix::unistd::{alarm, fork, ForkResult};
@@ -107,8 +107,9 @@ fn ask_everything(application: &dyn Application) -> Result<()> {
 
 fn ask(application: &dyn Application, request: &'static str) -> Result<String> {
     let mut connection = request.as_bytes();
-    let head = Head::parse(&read_head(&mut connection)?)?;
-    let body = RequestBody::new(connection, head.framing);
+    let limits = Limits::DEFAULT;
+    let head = Head::parse(&read_head(&mut connection, &limits)?, &limits)?;
+    let body = RequestBody::new(connection, head.framing, &limits);
     let mut environ = head.environ(Box::new(body));
     environ.set("SERVER_NAME", "127.0.0.1");
     environ.set("SERVER_PORT", "80");

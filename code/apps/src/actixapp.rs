@@ -23,6 +23,8 @@ pub fn app() -> Result<impl Application> {
     let app = App::new()
         .route("/", get().to(index))
         .route("/", head().to(index)) // which actix does not take for a GET
+        .route("/hello", get().to(index))
+        .route("/hello", head().to(index))
         .route("/hello/{name}", get().to(hello))
         .route("/hello/{name}", head().to(hello))
         .route("/slow", get().to(slow))

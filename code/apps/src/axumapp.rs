@@ -21,6 +21,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub fn app() -> impl Application + Send + Sync {
     let router = Router::new()
         .route("/", get(index))
+        .route("/hello", get(index))
         .route("/hello/{name}", get(hello))
         .route("/slow", get(slow))
         .route("/stream", get(stream))

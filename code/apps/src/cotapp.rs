@@ -58,6 +58,7 @@ impl App for Greetings {
     fn router(&self) -> Router {
         Router::with_urls([
             Route::with_handler("/", get(index)),
+            Route::with_handler("/hello", get(index)),
             Route::with_handler("/hello/{name}", get(hello)),
             Route::with_handler("/slow", get(slow)),
             Route::with_handler("/stream", get(stream)),

@@ -1,8 +1,8 @@
 //! What applications ask of a server that forks.
 
-use gateway::http::Head;
+use gateway::http::{Head, Limits};
 use gateway::Application;
-use std::io;
+use std::io::{self, StderrLock, StdoutLock};
 
 // ANCHOR: warm
 /// Asks `application` for `path` once, for nobody, before the server forks: what
@@ -18,7 +18,8 @@ use std::io;
 pub fn warm(application: &dyn Application, path: &str) -> gateway::Result<String> {
     let failed = |error: gateway::Error| format!("warm up with GET {path}: {error}");
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    let head = Head::parse(request.as_bytes()).map_err(|refused| failed(refused.into()))?;
+    let head = Head::parse(request.as_bytes(), &Limits::DEFAULT)
+        .map_err(|refused| failed(refused.into()))?;
     let mut environ = head.environ(Box::new(io::empty()));
     environ.set("SERVER_NAME", "localhost");
     environ.set("SERVER_PORT", "80");
@@ -38,10 +39,15 @@ pub fn warm(application: &dyn Application, path: &str) -> gateway::Result<String
 // ANCHOR_END: ask
 
 // ANCHOR: before_fork
-/// What must be held still while a server forks, from [`before_fork`] on.
-/// Without Python in the program there is nothing.
+/// What must be held still while a server forks, from [`before_fork`] on: the
+/// locks that another thread of the program might hold, and the child would never
+/// see given back. Dropped in this order.
 #[must_use = "the child and the parent each have something to do after the fork"]
-pub struct Fork(#[cfg(feature = "python")] crate::python::Fork);
+pub struct Fork {
+    outputs: (StdoutLock<'static>, StderrLock<'static>),
+    #[cfg(feature = "python")]
+    python: crate::python::Fork,
+}
 
 /// Called before every fork, by the thread that forks:
 ///
@@ -54,10 +60,14 @@ pub struct Fork(#[cfg(feature = "python")] crate::python::Fork);
 /// }
 /// ```
 pub fn before_fork() -> Fork {
-    Fork(
+    // Python's first: whoever waits for an output may hold it, and not the reverse.
+    #[cfg(feature = "python")]
+    let python = crate::python::before_fork();
+    Fork {
+        outputs: (io::stdout().lock(), io::stderr().lock()),
         #[cfg(feature = "python")]
-        crate::python::before_fork(),
-    )
+        python,
+    }
 }
 // ANCHOR_END: before_fork
 
@@ -65,14 +75,16 @@ pub fn before_fork() -> Fork {
 impl Fork {
     /// The first thing that the child does: makes its interpreter whole.
     pub fn after_fork_in_child(self) {
+        drop(self.outputs);
         #[cfg(feature = "python")]
-        self.0.in_child();
+        self.python.in_child();
     }
 
     /// What the parent does after the fork, and where there was none after all.
     pub fn after_fork_in_parent(self) {
+        drop(self.outputs);
         #[cfg(feature = "python")]
-        self.0.in_parent();
+        self.python.in_parent();
     }
 }
 // ANCHOR_END: after_fork

@@ -11,6 +11,7 @@
 //! | `validator:NAME`               | another application, checked              |
 //! | `accesslog:NAME`               | another application, with a log           |
 //! | `python:NAME`                  | a callable of a Python module             |
+//! | `rust:NAME`                    | one of the table's own, where both have it |
 //!
 //! With the feature `python`, a name of none of these modules is looked for among
 //! Python's, too: `flaskapp:app`.
@@ -35,6 +36,7 @@ pub mod axumapp;
 pub mod cotapp;
 pub mod echoapp;
 pub mod failapp;
+mod finish;
 mod fork;
 #[cfg(feature = "python")]
 mod python;
@@ -44,42 +46,75 @@ pub mod streamapp;
 pub mod wsgiapp;
 // ANCHOR_END: mods
 
+pub use finish::{finish, finish_on_signals};
 pub use fork::{before_fork, warm, Fork};
 
 use gateway::Application;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The application of the name `module:callable`.
+/// The application of the name `module:callable`. A module without a callable
+/// stands for its `application`.
 ///
 /// The modules `validator` and `accesslog` hold middleware: their callable is
 /// the name of another application. `python` stands before a name that is to be
-/// Python's, whatever is compiled in.
+/// Python's, and `rust` before one that is to be compiled in, where both have it.
 ///
 /// # Errors
 ///
-/// A name that means nothing here; each says what would.
+/// A name that means nothing here, or two things; each says what would.
 // ANCHOR: load
 pub fn load(name: &str) -> Result<Box<dyn Application>, LoadError> {
-    let no_colon = || LoadError::NoColon(name.to_string());
-    let (module, callable) = name.split_once(':').ok_or_else(no_colon)?;
-    match module {
-        "validator" => return Ok(Box::new(gateway::validator(load(callable)?))),
-        "accesslog" => {
+    match name.split_once(':') {
+        Some(("validator", inner)) => return Ok(Box::new(gateway::validator(load(inner)?))),
+        Some(("accesslog", inner)) => {
             let log = std::io::stderr();
-            return Ok(Box::new(gateway::access_log(load(callable)?, log)));
+            return Ok(Box::new(gateway::access_log(load(inner)?, log)));
         }
-        "python" => return load_python(callable),
+        Some(("python", inner)) if !inner.is_empty() => return load_python(inner),
+        Some(("rust", inner)) if !inner.is_empty() => return load_compiled(inner),
         _ => {}
     }
     // ANCHOR_END: load
-    // ANCHOR: find
+    // ANCHOR: which
+    let (module, _) = parts(name);
+    let compiled = modules().iter().any(|found| found.name == module);
+    match python_file(module) {
+        _ if ["", "validator", "accesslog", "python", "rust"].contains(&module) => {
+            Err(LoadError::NoName(name.to_string()))
+        }
+        Some(file) if compiled => Err(LoadError::Two {
+            name: name.to_string(),
+            file,
+        }),
+        None if compiled || OPTIONAL.contains(&module) => load_compiled(name),
+        _ if cfg!(feature = "python") => load_python(name),
+        _ => load_compiled(name),
+    }
+}
+
+/// The file of Python's module of that name in the current folder, if there is one.
+fn python_file(module: &str) -> Option<PathBuf> {
+    let path = module.replace('.', "/");
+    let files = [format!("{path}.py"), format!("{path}/__init__.py")];
+    files
+        .map(PathBuf::from)
+        .into_iter()
+        .find(|file| file.is_file())
+}
+// ANCHOR_END: which
+
+// ANCHOR: find
+/// The two parts of a name.
+fn parts(name: &str) -> (&str, &str) {
+    name.split_once(':').unwrap_or((name, "application"))
+}
+
+fn load_compiled(name: &str) -> Result<Box<dyn Application>, LoadError> {
+    let (module, callable) = parts(name);
     let modules = modules();
     let Some(found) = modules.iter().find(|found| found.name == module) else {
-        return match unknown(name, module, &modules) {
-            LoadError::NoModule { .. } if cfg!(feature = "python") => load_python(name),
-            error => Err(error),
-        };
+        return Err(unknown(name, module, &modules));
     };
     let mut callables = found.callables.iter();
     match callables.find(|(name, _)| *name == callable) {
@@ -169,10 +204,12 @@ const OPTIONAL: [&str; 4] = ["axumapp", "actixapp", "rocketapp", "cotapp"];
 /// A name that could not be turned into an application.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LoadError {
-    /// It has no colon.
-    NoColon(String),
+    /// It names no module.
+    NoName(String),
     /// There is no such module.
     NoModule {
+        /// The whole name that was asked for.
+        name: String,
         /// The module that was asked for.
         module: String,
         /// The modules that are there.
@@ -217,6 +254,13 @@ pub enum LoadError {
         /// The file.
         file: PathBuf,
     },
+    /// The module is a file of Python's, and is compiled in as well.
+    Two {
+        /// The whole name that was asked for.
+        name: String,
+        /// The file.
+        file: PathBuf,
+    },
     /// Python has no such application, in its own words and ours.
     Python(String),
 }
@@ -224,23 +268,22 @@ pub enum LoadError {
 
 // ANCHOR: unknown
 fn unknown(name: &str, module: &str, modules: &[Module]) -> LoadError {
-    if OPTIONAL.contains(&module) {
-        return LoadError::NoFeature {
-            name: name.to_string(),
+    let name = name.to_string();
+    match python_file(module) {
+        Some(file) if cfg!(not(feature = "python")) => LoadError::NoPython { name, file },
+        _ if OPTIONAL.contains(&module) => LoadError::NoFeature {
+            name,
             module: module.to_string(),
             feature: module.trim_end_matches("app").to_string(),
-        };
-    }
-    let file = PathBuf::from(module.replace('.', "/")).with_extension("py");
-    if cfg!(not(feature = "python")) && file.is_file() {
-        let name = name.to_string();
-        return LoadError::NoPython { name, file };
-    }
-    let middleware = ["validator", "accesslog"];
-    let there = modules.iter().map(|module| module.name);
-    LoadError::NoModule {
-        module: module.to_string(),
-        there: there.chain(middleware).collect(),
+        },
+        _ => {
+            let there = modules.iter().map(|module| module.name);
+            LoadError::NoModule {
+                name,
+                module: module.to_string(),
+                there: there.chain(["validator", "accesslog"]).collect(),
+            }
+        }
     }
 }
 // ANCHOR_END: unknown
@@ -249,18 +292,24 @@ fn unknown(name: &str, module: &str, modules: &[Module]) -> LoadError {
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            LoadError::NoColon(name) => {
+            LoadError::NoName(name) => {
                 write!(
                     f,
                     "`{name}` names no application: write module:callable, such as wsgiapp:app"
                 )
             }
-            LoadError::NoModule { module, there } => {
-                write!(
-                    f,
-                    "there is no module `{module}`; there are {}",
-                    there.join(", ")
-                )
+            LoadError::NoModule {
+                name,
+                module,
+                there,
+            } => {
+                let there = there.join(", ");
+                write!(f, "there is no module `{module}`; there are {there}")?;
+                if cfg!(feature = "python") {
+                    return Ok(());
+                }
+                let command = command("python", name);
+                write!(f, "; for one of Python's there is {command}")
             }
             // ANCHOR_END: display
             // ANCHOR: display_features
@@ -269,12 +318,10 @@ impl fmt::Display for LoadError {
                 module,
                 feature,
             } => {
-                let program = program();
+                let command = command(feature, name);
                 write!(
                     f,
-                    "the module `{module}` was not compiled in; cargo run{} --features {feature} \
-                     --bin {program} -- {name} does that",
-                    package(&program)
+                    "the module `{module}` was not compiled in; {command} does that"
                 )
             }
             // ANCHOR_END: display_features
@@ -294,14 +341,18 @@ impl fmt::Display for LoadError {
             // ANCHOR_END: display_callables
             // ANCHOR: display_python
             LoadError::NoPython { name, file } => {
-                let (file, program) = (file.display(), program());
+                let (file, command) = (file.display(), command("python", name));
                 write!(
                     f,
-                    "{file} is Python, which was not compiled in; cargo run{} --features python \
-                     --bin {program} -- {name} does that",
-                    package(&program)
+                    "{file} is Python, which was not compiled in; {command} does that"
                 )
             }
+            LoadError::Two { name, file } => write!(
+                f,
+                "`{name}` is {} of this folder and a module that is compiled in; write \
+                 python:{name} or rust:{name}",
+                file.display()
+            ),
             LoadError::Python(why) => f.write_str(why),
         }
     }
@@ -311,11 +362,13 @@ impl std::error::Error for LoadError {}
 // ANCHOR_END: display_python
 
 // ANCHOR: program
-/// The name of the running program.
-fn program() -> String {
+/// What runs the program that runs now, with a feature.
+fn command(feature: &str, name: &str) -> String {
     let program = std::env::args_os().next().unwrap_or_default();
-    let name = Path::new(&program).file_name();
-    name.unwrap_or_default().to_string_lossy().into_owned()
+    let file = Path::new(&program).file_name().unwrap_or_default();
+    let program = file.to_string_lossy();
+    let package = package(&program);
+    format!("cargo run{package} --features {feature} --bin {program} -- {name}")
 }
 // ANCHOR_END: program
 

@@ -21,6 +21,7 @@ pub fn app() -> Result<impl Application + Send + Sync> {
     let config = Config::figment().merge(("log_level", "off")); // the server has the terminal
     let rocket = rocket::custom(config)
         .mount("/", routes![index, hello, slow, stream, echo, form])
+        .mount("/hello", routes![index])
         .register("/", catchers![nothing]);
     adapters::rocket::application(rocket)
 }

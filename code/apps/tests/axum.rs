@@ -9,7 +9,7 @@ use axum::extract::OriginalUri;
 use axum::http::{HeaderMap, Method, Uri, Version};
 use axum::routing::{any, get, Router};
 use futures_util::stream::{self, StreamExt};
-use gateway::http::Head;
+use gateway::http::{Head, Limits};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
@@ -50,7 +50,11 @@ fn a_handler_sees_the_request() {
 #[test]
 fn an_application_is_mounted() {
     let app = application(Router::new().route("/page", get(seen)));
-    let head = Head::parse(b"GET /page?x HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let head = Head::parse(
+        b"GET /page?x HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        &Limits::DEFAULT,
+    )
+    .unwrap();
     let mut environ = environ(&head, Box::new(std::io::empty()));
     environ.set("SCRIPT_NAME", "/the app");
     let answer = asking::ask_with(&app, environ, Output::default());

@@ -225,7 +225,7 @@ fn a_refused_body_gets_its_own_status() {
                 ),
                 ("9\r\nname=", "400 Bad Request: the body breaks off\n"),
                 (
-                    "fffffff\r\nname=",
+                    "fffffffff\r\nname=",
                     "413 Content Too Large: the body is longer than this server takes\n",
                 ),
             ] {

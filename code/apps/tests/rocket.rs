@@ -4,7 +4,6 @@ mod asking;
 
 use apps::adapters::rocket::application;
 use asking::{ask, Output};
-use gateway::http::BODY_SIZE;
 use rocket::http::uri::Host;
 use rocket::http::CookieJar;
 use rocket::{get, routes, Build, Rocket};
@@ -54,8 +53,8 @@ fn an_unknown_method_is_refused() {
 fn a_body_without_end_is_refused() {
     let app = application(quiet().mount("/", routes![seen])).unwrap();
     for (size, status) in [
-        (BODY_SIZE, "404 Not Found"),
-        (BODY_SIZE + 1, "413 Content Too Large"),
+        (MAX_BODY, "404 Not Found"),
+        (MAX_BODY + 1, "413 Content Too Large"),
     ] {
         let body = BufReader::new(std::io::repeat(b'x').take(size));
         let answer = asking::request(&app, "POST /", Box::new(body), Output::default());

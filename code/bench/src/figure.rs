@@ -5,6 +5,11 @@ use anyhow::{ensure, Context, Result};
 use std::fmt::Write;
 
 /// Units of the figure, which is shown at least this many pixels wide.
+/// What a figure looks like without the page whose colours it takes: as a file of its
+/// own, or as an image. All figures of the book have this line.
+const COLOURS: &str = "<style>svg:root{background:white}@media (prefers-color-scheme:dark)\
+    {svg:root{--fg:#d6d9de;--bg:#161923;--links:#6db3dd;background:#161923}}</style>";
+
 const WIDTH: usize = 360;
 
 /// Where the longest bar ends; the rest is for its figure.
@@ -83,6 +88,7 @@ pub fn draw(record: &Record, names: &[String], metadata: &str) -> Result<String>
         svg,
         r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{label}" style="fill:var(--fg, black);font-family:var(--sans-font, sans-serif)">"#
     )?;
+    writeln!(svg, "{COLOURS}")?;
     writeln!(svg, "<desc>{desc}</desc>")?;
     writeln!(svg, "<metadata>{}</metadata>", escaped(metadata))?;
     writeln!(

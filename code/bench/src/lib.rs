@@ -79,7 +79,13 @@ pub mod machine;
 #[cfg(target_os = "linux")]
 pub mod processes;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
+
+/// Prints a line on the standard error, if anybody reads it: `eprintln!` would panic.
+pub fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
 
 /// The top of the repository that this package stands in.
 pub fn root() -> PathBuf {

@@ -27,7 +27,7 @@ pub struct Load {
     pub seconds: u64,
     /// Connections open at a time, over all load processes.
     pub connections: usize,
-    /// As many load processes (of `wrk`: threads).
+    /// At most as many load processes (of `wrk`: threads).
     pub cores: usize,
 }
 
@@ -85,10 +85,43 @@ impl Load {
         }
     }
 
-    /// The command line of one of them.
-    pub fn command(&self, address: &str, path: &str) -> Vec<String> {
+    /// The connections of the process with this number, from 0: all together hold as
+    /// many as were asked for.
+    ///
+    /// ```
+    /// use bench::{load::Load, table::Connection};
+    /// let connection = Connection::Close;
+    /// let load = Load { connection, seconds: 5, connections: 8, cores: 3 };
+    /// assert_eq!([load.share(0), load.share(1), load.share(2)], [3, 3, 2]);
+    /// ```
+    pub fn share(&self, process: usize) -> usize {
+        let processes = self.processes();
+        let left = usize::from(process < self.connections % processes);
+        self.connections / processes + left
+    }
+
+    /// The threads of `wrk`, which gives each the same number of connections and leaves
+    /// the rest out: so as many as divide them, and no more than cores.
+    fn threads(&self) -> usize {
+        let threads = 1..=self.cores.min(self.connections);
+        let mut dividing = threads
+            .rev()
+            .filter(|threads| self.connections.is_multiple_of(*threads));
+        dividing.next().unwrap_or(1)
+    }
+
+    /// The different command lines of the load processes, for a record.
+    pub fn commands(&self, address: &str, path: &str) -> String {
+        let lines = (0..self.processes()).map(|process| self.command(address, path, process));
+        let mut lines: Vec<String> = lines.map(|line| line.join(" ")).collect();
+        lines.dedup();
+        lines.join("; ")
+    }
+
+    /// The command line of the process with this number, from 0.
+    pub fn command(&self, address: &str, path: &str, process: usize) -> Vec<String> {
         let url = format!("http://{address}{path}");
-        let share = self.connections / self.processes();
+        let share = self.share(process);
         let line = match self.connection {
             // -r: count a broken connection and go on. -n must follow -t, which
             // would set it to 50,000.
@@ -99,7 +132,7 @@ impl Load {
             ),
             Connection::KeepAlive => format!(
                 "wrk -t {} -c {share} -d {} {url}",
-                self.cores.min(self.connections),
+                self.threads(),
                 self.seconds
             ),
         };
@@ -113,9 +146,9 @@ impl Load {
     /// A tool that cannot be run, complains, does not end, or prints what this
     /// program does not understand.
     pub fn run(&self, address: &str, path: &str) -> Result<Seen> {
-        let line = self.command(address, path);
         let mut running = Vec::new();
-        for _ in 0..self.processes() {
+        for process in 0..self.processes() {
+            let line = self.command(address, path, process);
             let mut command = Command::new(&line[0]);
             command.args(&line[1..]).stdin(Stdio::null());
             command.stdout(Stdio::piped()).stderr(Stdio::piped());

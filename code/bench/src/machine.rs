@@ -22,10 +22,10 @@ pub fn describe() -> Result<Machine> {
     let release = procfs::sys::kernel::Version::current().context("read the kernel's version")?;
     let load = LoadAverage::current().context("read /proc/loadavg")?;
     if load.one > BUSY {
-        eprintln!(
+        crate::say(&format!(
             "the machine is busy (load average {}): its other work will be in the figures",
             load.one
-        );
+        ));
     }
     Ok(Machine {
         cpu: model.to_string(),

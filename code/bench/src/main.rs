@@ -11,10 +11,10 @@ fn main() -> std::process::ExitCode {
     #[cfg(target_os = "linux")]
     match linux::run() {
         Ok(code) => return code,
-        Err(error) => eprintln!("bench: {error:#}"),
+        Err(error) => bench::say(&format!("bench: {error:#}")),
     }
     #[cfg(not(target_os = "linux"))]
-    eprintln!("bench: it reads /proc, which only Linux has; run it there");
+    bench::say("bench: it reads /proc, which only Linux has; run it there");
     std::process::ExitCode::FAILURE
 }
 
@@ -24,13 +24,15 @@ mod linux {
     use bench::load::Load;
     use bench::processes::{end_together, Group};
     use bench::record::{
-        grouped, rounded, Comparison, Machine, Measured, Record, Round, Spread, Throughput, Tool,
+        self, grouped, rounded, Comparison, Machine, Measured, Record, Round, Spread, Throughput,
+        Tool,
     };
     use bench::table::{self, Row};
     use bench::{answer, machine};
     use clap::Parser;
     use std::collections::{BTreeMap, BTreeSet};
     use std::fs;
+    use std::io::Write;
     use std::net::{SocketAddr, TcpListener};
     use std::path::{Path, PathBuf};
     use std::process::{Command, ExitCode, Stdio};
@@ -41,34 +43,34 @@ mod linux {
     #[derive(Parser)]
     #[command(name = "bench", version, args_override_self = true)]
     struct Options {
-        /// The rows to measure, in this order; all of the table otherwise
+        /// Measure these rows, in this order [default: all of the table]
         #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
         servers: Vec<String>,
-        /// The row that the ratios are to; the first otherwise
+        /// Give ratios to this row [default: the first]
         #[arg(long, value_name = "NAME")]
         baseline: Option<String>,
-        /// Two rows whose ratio is wanted round by round; may be repeated
+        /// Give the ratio of two rows round by round; may be repeated
         #[arg(long, value_name = "A/B")]
         compare: Vec<String>,
-        /// How often each server has its turn
-        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
+        /// Rounds: how often each server has its turn
+        #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
         rounds: u64,
-        /// The length of a turn
-        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+        /// Seconds of load in a turn
+        #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=600))]
         seconds: u64,
-        /// The length of each server's warm-up
-        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=600))]
+        /// Seconds of load on each server before the first round
+        #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=600))]
         warm_up: u64,
-        /// Connections open at a time
-        #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+        /// Connections open at a time, over all load processes
+        #[arg(long, default_value_t = 32, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
         connections: u64,
-        /// Write the run to this file
+        /// Write the run to this file, as JSON
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
-        /// It is no failure that servers are left out whose tools are missing
+        /// Leave out servers whose tools are missing; that is no failure then
         #[arg(long)]
         available: bool,
-        /// Another table than code/bench/servers.toml
+        /// Take the rows from this table [default: code/bench/servers.toml]
         #[arg(long, value_name = "FILE")]
         table: Option<PathBuf>,
     }
@@ -80,11 +82,14 @@ mod linux {
         let rows = table::load(&file.unwrap_or_else(|| root.join(table::TABLE)))?;
         let rows = table::choose(rows, &options.servers)?;
         check_names(&options, &rows)?;
+        if let Some(file) = &options.json {
+            record::check_writable(file)?;
+        }
         end_together()?;
 
         let (rows, left_out) = present(rows, &options)?;
         for line in &left_out {
-            eprintln!("{line}");
+            bench::say(line);
         }
         ensure!(!rows.is_empty(), "no server is left to measure");
         let names: BTreeSet<&str> = rows.iter().map(|row| row.name.as_str()).collect();
@@ -106,7 +111,7 @@ mod linux {
         let run = report(machine, &servers, rounds, &baseline, &options)?;
         drop(servers);
 
-        print(&run);
+        let _ = print(&run);
         if let Some(file) = &options.json {
             Record::Throughput(run).write(file)?;
         }
@@ -190,7 +195,7 @@ mod linux {
         let Some(line) = &row.build else {
             return Ok(());
         };
-        eprintln!("build {}: {line}", row.name);
+        bench::say(&format!("build {}: {line}", row.name));
         let target = root.join("target");
         let folder = target.join("bench");
         fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
@@ -293,20 +298,20 @@ mod linux {
     /// The rounds of each server, in the servers' order.
     fn measure(servers: &[Server], options: &Options) -> Result<Vec<Vec<Round>>> {
         for server in servers {
-            eprintln!("warm up {}", server.row.name);
+            bench::say(&format!("warm up {}", server.row.name));
             server.round(&load(&server.row, options.warm_up, options)?)?;
         }
         let mut rounds = vec![Vec::new(); servers.len()];
         for number in 1..=options.rounds {
             for (server, rounds) in servers.iter().zip(&mut rounds) {
                 let round = server.round(&load(&server.row, options.seconds, options)?)?;
-                eprintln!(
+                bench::say(&format!(
                     "round {number} of {}: {}: {} answers a second, {} errors",
                     options.rounds,
                     server.row.name,
                     grouped(round.rate),
                     round.errors
-                );
+                ));
                 rounds.push(round);
             }
         }
@@ -332,7 +337,7 @@ mod linux {
             let load = load(row, options.seconds, options)?;
             let tool = Tool {
                 version: load.version()?,
-                command: load.command("{address}", "{path}").join(" "),
+                command: load.commands("{address}", "{path}"),
                 processes: load.processes(),
             };
             tools.insert(load.tool().to_string(), tool);
@@ -392,9 +397,12 @@ mod linux {
         })
     }
 
-    fn print(run: &Throughput) {
+    /// The table that the reader sees. Nobody may read it any more: the record counts.
+    fn print(run: &Throughput) -> std::io::Result<()> {
+        let mut terminal = std::io::stdout();
         let machine = &run.machine;
-        println!(
+        writeln!(
+            terminal,
             "\n{}, {} cores, {} MiB, {}, {}, {}",
             machine.cpu,
             machine.cores,
@@ -402,24 +410,30 @@ mod linux {
             machine.kernel,
             machine.rustc,
             machine.date
-        );
+        )?;
         for tool in run.tools.values() {
-            println!("{} x `{}` ({})", tool.processes, tool.command, tool.version);
+            writeln!(
+                terminal,
+                "{} x `{}` ({})",
+                tool.processes, tool.command, tool.version
+            )?;
         }
         let width = run.servers.iter().map(|server| server.name.len()).max();
         let width = width.unwrap_or(0).max("server".len());
         let ratio = format!("to {}", run.baseline);
-        println!(
+        writeln!(
+            terminal,
             "\n{:width$}  {:>9}  {:>17}  {:>6}  {:>9}  {:>10}  {ratio}",
             "server", "answers/s", "min - max", "errors", "server us", "connection"
-        );
+        )?;
         for server in &run.servers {
             let spread = format!(
                 "{} - {}",
                 grouped(server.rate.min),
                 grouped(server.rate.max)
             );
-            println!(
+            writeln!(
+                terminal,
                 "{:width$}  {:>9}  {spread:>17}  {:>6}  {:>9.1}  {:>10}  {:.2}",
                 server.name,
                 grouped(server.rate.median),
@@ -427,16 +441,21 @@ mod linux {
                 server.server_cpu_us.median,
                 server.connection,
                 server.ratio
-            );
+            )?;
         }
         for pair in &run.comparisons {
-            println!(
+            writeln!(
+                terminal,
                 "\n{}/{}: {:.2} (rounds {:.2} - {:.2})",
                 pair.of, pair.to, pair.ratio.median, pair.ratio.min, pair.ratio.max
-            );
+            )?;
         }
         if run.tools.len() > 1 {
-            println!("\nrates of close and of keep-alive come from different tools");
+            writeln!(
+                terminal,
+                "\nrates of close and of keep-alive come from different tools"
+            )?;
         }
+        Ok(())
     }
 }

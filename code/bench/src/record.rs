@@ -207,11 +207,27 @@ impl Record {
     pub fn write(&self, path: &Path) -> Result<()> {
         let mut text = serde_json::to_string_pretty(self)?;
         text.push('\n');
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
-        }
         fs::write(path, text).with_context(|| format!("write {}", path.display()))
     }
+}
+
+/// Makes sure that a record can be written to `path`, before any time is spent on it.
+///
+/// # Errors
+///
+/// A folder that cannot be made, and a file that cannot be opened for writing.
+pub fn check_writable(path: &Path) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+    }
+    let new = !path.exists();
+    let opened = fs::OpenOptions::new().append(true).create(true).open(path);
+    opened.with_context(|| format!("write {}", path.display()))?;
+    if new {
+        // A run that fails leaves no empty record.
+        fs::remove_file(path).with_context(|| format!("remove {}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// A count with a comma before each three digits.

@@ -1,6 +1,11 @@
 //! `cargo run`: builds the book and serves it.
 
 use anyhow::Context;
+use axum::extract::Request;
+use axum::http::header::{ACCEPT_RANGES, RANGE};
+use axum::http::{StatusCode, Uri};
+use axum::middleware::{from_fn, Next};
+use axum::response::{IntoResponse, Response};
 use axum::Router;
 use clap::Parser;
 use std::io::Write;
@@ -10,23 +15,27 @@ use std::process::ExitCode;
 use tokio::net::TcpListener;
 use tower_http::services::{ServeDir, ServeFile};
 
-/// Builds the book and serves it until Ctrl-C.
+/// Builds the book once, and serves it until Ctrl-C. After an edit, start it again, or
+/// use `mdbook serve`, which follows edits.
 #[derive(Parser)]
-#[command(bin_name = "cargo run --")]
+#[command(name = "book", bin_name = "cargo run --", version)]
 struct Options {
-    /// Where to serve the book.
-    #[arg(long, default_value = "127.0.0.1:3000")]
+    /// Where to serve the book
+    #[arg(long, default_value = "127.0.0.1:3000", value_name = "HOST:PORT")]
     address: SocketAddr,
-    /// Opens the book in the browser.
+    /// Opens the book in the browser
     #[arg(long)]
     open: bool,
 }
+
+/// The longest path that is looked for, in bytes: most file systems have no longer names.
+const LONGEST_PATH: usize = 255;
 
 fn main() -> ExitCode {
     match run(Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error:#}");
+            say(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -40,14 +49,19 @@ async fn run(options: Options) -> anyhow::Result<()> {
 
     let root = book::root();
     let pages = root.join("target/book");
-    eprintln!("Building the book ...");
+    say("Building the book ...");
     book::site::build(&root, &pages).context("build the book")?;
 
     let url = format!("http://{address}/");
     let mut terminal = std::io::stdout();
-    writeln!(terminal, "Serving the book on {url} (Ctrl-C ends it)")?;
+    // Whoever reads the output may have gone; the book is served all the same.
+    let _ = writeln!(terminal, "Serving the book on {url} (Ctrl-C ends it)");
     if options.open {
-        open::that_detached(&url).with_context(|| format!("open {url} in a browser"))?;
+        if let Err(error) = open::that_detached(&url) {
+            say(&format!(
+                "no browser was opened ({error}); open {url} yourself"
+            ));
+        }
     }
 
     // A browser keeps connections open: to wait for them would keep Ctrl-C
@@ -56,6 +70,11 @@ async fn run(options: Options) -> anyhow::Result<()> {
         served = axum::serve(listener, router(&pages)) => served.context("serve the book"),
         stopped = tokio::signal::ctrl_c() => stopped.context("wait for Ctrl-C"),
     }
+}
+
+/// Prints a line on the standard error, if anybody reads it: `eprintln!` would panic.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -73,5 +92,29 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 
 fn router(pages: &Path) -> Router {
     let missing = ServeFile::new(pages.join("404.html"));
-    Router::new().fallback_service(ServeDir::new(pages).not_found_service(missing))
+    let files = ServeDir::new(pages).not_found_service(missing);
+    Router::new()
+        .fallback_service(files)
+        .layer(from_fn(on_our_host))
+}
+
+/// `ServeDir` redirects from a folder to the same target with a slash at its end. If
+/// the target begins with two slashes, or is a whole URL, a browser would take that for
+/// the address of another host. So it gets the path alone, with one slash. Nor does it
+/// get a `Range`: of the page that says "not found" it would send that part.
+async fn on_our_host(mut request: Request, next: Next) -> Response {
+    let path = request.uri().path().trim_start_matches('/');
+    if path.len() > LONGEST_PATH {
+        return StatusCode::URI_TOO_LONG.into_response();
+    }
+    let query = request.uri().query();
+    let query = query.map_or(String::new(), |query| format!("?{query}"));
+    match Uri::try_from(format!("/{path}{query}")) {
+        Ok(uri) => *request.uri_mut() = uri,
+        Err(_) => return StatusCode::BAD_REQUEST.into_response(),
+    }
+    request.headers_mut().remove(RANGE);
+    let mut response = next.run(request).await;
+    response.headers_mut().remove(ACCEPT_RANGES);
+    response
 }

@@ -325,18 +325,23 @@ fn debts(course: &Course, program: &Program) -> Result<String, String> {
     Ok(text)
 }
 
-/// All debts, as a table.
+/// All debts: a heading for each program, in the order of the table, and under each
+/// sentence the test that shows it.
 fn ledger(course: &Course) -> String {
-    let mut text =
-        String::from("| program | what it gets wrong | | test |\n| --- | --- | --- | --- |\n");
+    let mut programs: Vec<&str> = Vec::new();
     for debt in &course.debts {
-        text.push_str(&format!(
-            "| `{}` | {} | {} | `{}` |\n",
-            debt.owes,
-            debt.what,
-            repaid(course, debt),
-            debt.test
-        ));
+        if !programs.contains(&debt.owes.as_str()) {
+            programs.push(&debt.owes);
+        }
+    }
+    let mut text = String::new();
+    for program in programs {
+        text.push_str(&format!("## `{program}`\n\n"));
+        for debt in course.debts.iter().filter(|debt| debt.owes == program) {
+            let repaid = repaid(course, debt);
+            let Debt { what, test, .. } = debt;
+            text.push_str(&format!("- {what} *{repaid}.*<br>\n  Test: `{test}`\n\n"));
+        }
     }
     text
 }
@@ -437,6 +442,17 @@ mod tests {
         assert!(page.contains("webserver1.rs</code> → <code>code/part1/large_answer.rs"));
         assert!(page.contains("\n+const BODY"));
         assert!(page.contains("\n-const RESPONSE"));
+    }
+
+    #[test]
+    fn the_ledger_has_every_debt_under_its_program() {
+        let page = page("{{#ledger}}").unwrap();
+        let (_, of_webserver1) = page.split_once("## `webserver1`\n").unwrap();
+        let (of_webserver1, _) = of_webserver1.split_once("\n## ").unwrap();
+        let debt = "*Repaid by `webserver3c`.*<br>\n  Test: `one_client_at_a_time`\n";
+        assert!(of_webserver1.contains(debt), "{of_webserver1}");
+        let course = Course::load(&crate::root()).unwrap();
+        assert_eq!(page.matches("\n  Test: `").count(), course.debts.len());
     }
 
     #[test]

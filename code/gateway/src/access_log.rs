@@ -2,7 +2,7 @@
 
 use crate::http::Refused;
 use crate::respond::lock;
-use crate::{Application, Body, Environ, Error, Result, StartResponse, Write};
+use crate::{printable, Application, Body, Environ, Error, Result, StartResponse, Write};
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
@@ -157,7 +157,7 @@ impl Drop for Line {
         };
         let line = format!(
             "{} - - [{}] \"{}\" {} {bytes}\n",
-            entry.peer,
+            printable(&entry.peer, ""), // of middleware's making, perhaps from a field
             date(SystemTime::now()),
             entry.request,
             entry.status,

@@ -1,5 +1,6 @@
 //! What an application learns of a request.
 
+use crate::log::Stderr;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
@@ -12,6 +13,42 @@ pub type Input = Box<dyn BufRead + Send>;
 /// `wsgi.errors`: where an application writes what its operator should read.
 pub type Errors = Box<dyn Write + Send>;
 // ANCHOR_END: streams
+
+// ANCHOR: operator
+/// The standard error, as applications get it. A client's words may be in what
+/// they write, and nobody may be reading it: neither is their concern.
+struct Operator;
+
+impl Write for Operator {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = printable(&String::from_utf8_lossy(bytes), "\n\t");
+        Stderr.write_all(text.as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Text for a terminal or a log. A control character, which a terminal would
+/// obey, is written out, unless it is one of `kept`.
+///
+/// ```
+/// assert_eq!(gateway::printable("\x1b[31mred\n", ""), "\\u{1b}[31mred\\n");
+/// assert_eq!(gateway::printable("\x1b[31mred\n", "\n"), "\\u{1b}[31mred\n");
+/// ```
+pub fn printable(text: &str, kept: &str) -> String {
+    let mut printed = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character.is_control() && !kept.contains(character) {
+            true => printed.extend(character.escape_default()),
+            false => printed.push(character),
+        }
+    }
+    printed
+}
+// ANCHOR_END: operator
 
 // ANCHOR: environ
 /// The request, as CGI described one (RFC 3875, section 4.1) and PEP 3333 took
@@ -38,15 +75,15 @@ pub struct Environ {
 
 // ANCHOR: new
 impl Environ {
-    /// An environ without variables. Its errors go to the standard error, and
-    /// nobody else calls the application meanwhile.
+    /// An environ without variables. Its errors go to the standard error, made
+    /// [`printable`], and nobody else calls the application meanwhile.
     pub fn new(input: Input) -> Environ {
         Environ {
             variables: BTreeMap::new(),
             version: (1, 0),
             url_scheme: "http".to_string(),
             input,
-            errors: Box::new(io::stderr()),
+            errors: Box::new(Operator),
             multithread: false,
             multiprocess: false,
             run_once: false,

@@ -5,10 +5,11 @@
 //! [`RequestBody`] reads what follows and ends where the request ends.
 //!
 //! ```
-//! use gateway::http::{read_head, Head};
+//! use gateway::http::{read_head, Head, Limits};
 //!
 //! let mut connection = &b"GET /hello?x=1 HTTP/1.1\r\nHost: localhost\r\n\r\n"[..];
-//! let head = Head::parse(&read_head(&mut connection)?)?;
+//! let limits = Limits::DEFAULT;
+//! let head = Head::parse(&read_head(&mut connection, &limits)?, &limits)?;
 //! assert_eq!(head.method, "GET");
 //! assert_eq!(head.target, b"/hello?x=1");
 //! # Ok::<(), gateway::Error>(())
@@ -18,25 +19,65 @@ use crate::{Environ, Input};
 use percent_encoding::percent_decode;
 use std::fmt;
 use std::io::{self, BufRead, ErrorKind, Read};
+use std::net::Ipv6Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::time::Duration;
 
 // ANCHOR: limits
-/// The longest first line, in bytes; beyond it, 414.
-pub const FIRST_LINE_SIZE: usize = 8 * 1024;
+/// How much a server takes of one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::Args))]
+pub struct Limits {
+    /// The longest first line; beyond it, 414
+    #[cfg_attr(feature = "clap", arg(long, default_value = "8K", value_parser = size))]
+    pub max_line: u64,
+    /// The longest head; beyond it, 431
+    #[cfg_attr(feature = "clap", arg(long, default_value = "64K", value_parser = size))]
+    pub max_head: u64,
+    /// The most header fields; beyond them, 431
+    #[cfg_attr(feature = "clap", arg(long, default_value_t = 100))]
+    pub max_fields: usize,
+    /// The longest body; beyond it, 413
+    #[cfg_attr(feature = "clap", arg(long, default_value = "1G", value_parser = size))]
+    pub max_body: u64,
+    /// The longest line between two chunks of a body; beyond it, 400
+    #[cfg_attr(feature = "clap", arg(long, default_value = "256", value_parser = size))]
+    pub max_chunk_line: u64,
+    /// How long input that nobody has read is thrown away before a connection is closed
+    #[cfg_attr(feature = "clap", arg(long, default_value = "2s", value_parser = duration))]
+    pub linger: Duration,
+}
 
-/// The longest head, in bytes; beyond it, 431.
-pub const HEAD_SIZE: usize = 64 * 1024;
-
-/// The most header fields; beyond it, 431.
-pub const FIELDS: usize = 100;
-
-/// The longest body, in bytes; beyond it, 413.
-pub const BODY_SIZE: u64 = 16 * 1024 * 1024;
-
-/// The longest line between two chunks, in bytes; beyond it, 400.
-const CHUNK_LINE_SIZE: u64 = 256;
+impl Limits {
+    /// What the options say where none is given.
+    pub const DEFAULT: Limits = Limits {
+        max_line: 8 << 10,
+        max_head: 64 << 10,
+        max_fields: 100,
+        max_body: 1 << 30,
+        max_chunk_line: 256,
+        linger: Duration::from_secs(2),
+    };
+}
 // ANCHOR_END: limits
+
+// ANCHOR: size
+/// Bytes from `64K` or `1G`: each letter is 1,024 times the one before.
+#[cfg(feature = "clap")]
+fn size(text: &str) -> Result<u64, String> {
+    let sizes = parse_size::Config::new().with_binary();
+    let size = sizes.parse_size(text);
+    size.map_err(|error| format!("{error}: write bytes, or a size such as 64K, 100M, 2G"))
+}
+
+/// Time from `2s` or `500ms`.
+#[cfg(feature = "clap")]
+fn duration(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text);
+    time.map_err(|error| format!("{error}: write a time such as 2s or 500ms"))
+}
+// ANCHOR_END: size
 
 // ANCHOR: refused
 /// A request that is the client's mistake: the status to answer with (RFC 9110,
@@ -47,8 +88,31 @@ pub struct Refused {
     pub status: &'static str,
     /// What is wrong with the request.
     pub why: &'static str,
+    /// Whether the request began with `HEAD`: then the answer has no text.
+    pub head_only: bool,
 }
 // ANCHOR_END: refused
+
+// ANCHOR: refused_new
+impl Refused {
+    /// A refusal of a request whose method nobody has looked at yet.
+    pub const fn new(status: &'static str, why: &'static str) -> Refused {
+        let head_only = false;
+        Refused {
+            status,
+            why,
+            head_only,
+        }
+    }
+
+    /// The same refusal, of the request that begins with these bytes.
+    fn of_request(self, bytes: &[u8]) -> Refused {
+        let mut words = bytes.trim_ascii_start().split(u8::is_ascii_whitespace);
+        let head_only = words.next() == Some(b"HEAD");
+        Refused { head_only, ..self }
+    }
+}
+// ANCHOR_END: refused_new
 
 // ANCHOR: refused_of
 impl Refused {
@@ -87,34 +151,33 @@ impl From<Refused> for io::Error {
 
 // ANCHOR: statuses
 const fn bad_request(why: &'static str) -> Refused {
-    let status = "400 Bad Request";
-    Refused { status, why }
+    Refused::new("400 Bad Request", why)
 }
 
-const TOO_LARGE: Refused = Refused {
-    status: "413 Content Too Large",
-    why: "the body is longer than this server takes",
-};
-const TARGET_TOO_LONG: Refused = Refused {
-    status: "414 URI Too Long",
-    why: "the first line is longer than this server takes",
-};
-const HEAD_TOO_LARGE: Refused = Refused {
-    status: "431 Request Header Fields Too Large",
-    why: "the head is longer than this server takes",
-};
-const METHOD_UNKNOWN: Refused = Refused {
-    status: "501 Not Implemented",
-    why: "this server is no proxy and takes no CONNECT",
-};
-const CODING_UNKNOWN: Refused = Refused {
-    status: "501 Not Implemented",
-    why: "of the transfer codings this server knows chunked alone",
-};
-const VERSION_UNKNOWN: Refused = Refused {
-    status: "505 HTTP Version Not Supported",
-    why: "this server speaks HTTP/1.0 and HTTP/1.1",
-};
+const TOO_LARGE: Refused = Refused::new(
+    "413 Content Too Large",
+    "the body is longer than this server takes",
+);
+const TARGET_TOO_LONG: Refused = Refused::new(
+    "414 URI Too Long",
+    "the first line is longer than this server takes",
+);
+const HEAD_TOO_LARGE: Refused = Refused::new(
+    "431 Request Header Fields Too Large",
+    "the head is longer than this server takes",
+);
+const METHOD_UNKNOWN: Refused = Refused::new(
+    "501 Not Implemented",
+    "this server is no proxy and takes no CONNECT",
+);
+const CODING_UNKNOWN: Refused = Refused::new(
+    "501 Not Implemented",
+    "of the transfer codings this server knows chunked alone",
+);
+const VERSION_UNKNOWN: Refused = Refused::new(
+    "505 HTTP Version Not Supported",
+    "this server speaks HTTP/1.0 and HTTP/1.1",
+);
 // ANCHOR_END: statuses
 
 /// The bytes of the next head, up to and with the empty line; no bytes if the
@@ -127,13 +190,17 @@ const VERSION_UNKNOWN: Refused = Refused {
 ///
 /// A [`Refused`] head that is too long or breaks off; any error of `connection`.
 // ANCHOR: read_head
-pub fn read_head(connection: &mut impl BufRead) -> io::Result<Vec<u8>> {
+pub fn read_head(connection: &mut impl BufRead, limits: &Limits) -> io::Result<Vec<u8>> {
     let mut head = Vec::with_capacity(1024); // more than most have
     let mut first = true;
     loop {
-        let limit = if first { FIRST_LINE_SIZE } else { HEAD_SIZE };
+        let limit = if first {
+            limits.max_line
+        } else {
+            limits.max_head
+        };
         let start = head.len();
-        let mut room = connection.by_ref().take((limit - start) as u64);
+        let mut room = connection.by_ref().take(limit.saturating_sub(start as u64));
         room.read_until(b'\n', &mut head)?;
 
         match &head[start..] {
@@ -141,10 +208,16 @@ pub fn read_head(connection: &mut impl BufRead) -> io::Result<Vec<u8>> {
             b"\n" | b"\r\n" if first => {}
             b"\n" | b"\r\n" => return Ok(head),
             [.., b'\n'] => first = false,
-            _ if head.len() == limit && first => return Err(TARGET_TOO_LONG.into()),
-            _ if head.len() == limit => return Err(HEAD_TOO_LARGE.into()),
+            _ if head.len() as u64 >= limit => {
+                let refused = if first {
+                    TARGET_TOO_LONG
+                } else {
+                    HEAD_TOO_LARGE
+                };
+                return Err(refused.of_request(&head).into());
+            }
             [] if first => return Ok(Vec::new()),
-            _ => return Err(bad_request("the head breaks off").into()),
+            _ => return Err(bad_request("the head breaks off").of_request(&head).into()),
         }
     }
 }
@@ -187,7 +260,11 @@ impl Head {
     ///
     /// Everything that RFC 9112 tells a server to refuse, and what this server
     /// does not do, each with its status.
-    pub fn parse(head: &[u8]) -> Result<Head, Refused> {
+    pub fn parse(head: &[u8], limits: &Limits) -> Result<Head, Refused> {
+        Head::of_lines(head, limits).map_err(|refused| refused.of_request(head))
+    }
+
+    fn of_lines(head: &[u8], limits: &Limits) -> Result<Head, Refused> {
         let mut lines = head
             .split(|byte| *byte == b'\n')
             .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
@@ -199,12 +276,13 @@ impl Head {
         let mut fields = Vec::new();
         for line in lines.take_while(|line| !line.is_empty()) {
             fields.push(field(line)?);
-            if fields.len() > FIELDS {
+            if fields.len() > limits.max_fields {
                 return Err(HEAD_TOO_LARGE);
             }
         }
         check_host(version, &fields)?;
-        let framing = framing(version, &fields)?;
+        check_singletons(&fields)?;
+        let framing = framing(version, &fields, limits)?;
         Ok(Head {
             method,
             target,
@@ -217,10 +295,10 @@ impl Head {
 
     // ANCHOR: expects
     /// Whether the client waits to be told that its body is wanted (RFC 9110,
-    /// section 10.1.1).
+    /// section 10.1.1). What else it expects is passed over.
     pub fn expects_continue(&self) -> bool {
-        let expects = self.field("Expect").unwrap_or_default();
-        self.version == "HTTP/1.1" && expects.eq_ignore_ascii_case(b"100-continue")
+        let mut expects = self.list("Expect");
+        self.version == "HTTP/1.1" && expects.any(|what| what.eq_ignore_ascii_case(b"100-continue"))
     }
     // ANCHOR_END: expects
 
@@ -228,6 +306,12 @@ impl Head {
     /// The first field of that name, in any case.
     pub fn field(&self, name: &str) -> Option<&[u8]> {
         values(&self.fields, name).into_iter().next()
+    }
+
+    /// The members of a field that is a list (RFC 9110, section 5.6.1), on
+    /// however many lines they stand.
+    pub fn list(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        values(&self.fields, name).into_iter().flat_map(members)
     }
 }
 
@@ -238,6 +322,22 @@ fn values<'a>(fields: &'a [(String, Vec<u8>)], name: &str) -> Vec<&'a [u8]> {
     fields.map(|(_, value)| value.as_slice()).collect()
 }
 // ANCHOR_END: values
+
+// ANCHOR: members
+/// What stands between the commas of a list. A comma between quotes is none of
+/// them, and a member without bytes is no member.
+fn members(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (mut quoted, mut escaped) = (false, false);
+    let separates = move |byte: &u8| {
+        let separates = *byte == b',' && !quoted;
+        quoted ^= *byte == b'"' && !escaped;
+        escaped = *byte == b'\\' && quoted && !escaped;
+        separates
+    };
+    let members = list.split(separates).map(<[u8]>::trim_ascii);
+    members.filter(|member| !member.is_empty())
+}
+// ANCHOR_END: members
 
 // ANCHOR: words
 /// Section 3: three words with one space between them.
@@ -270,7 +370,7 @@ fn request_line(line: &[u8]) -> Result<(String, Vec<u8>, &'static str), Refused>
         b"*" if method == "OPTIONS" => Ok((method, target.to_vec(), version)),
         _ if authority(target).is_some() => Ok((method, target.to_vec(), version)),
         _ => Err(bad_request(
-            "the target is neither a path nor a URI of http",
+            "the target is neither a path nor a URI of http or https",
         )),
     }
 }
@@ -299,12 +399,15 @@ pub(crate) fn is_value(text: &[u8]) -> bool {
 // ANCHOR: authority
 /// The host and the rest of a target that is a whole URI (section 3.2.2).
 fn authority(target: &[u8]) -> Option<(&[u8], &[u8])> {
-    let scheme = target.get(..7)?;
-    let rest = target.get(7..)?;
+    let begins = |scheme: &&[u8]| {
+        let start = target.get(..scheme.len()).unwrap_or_default();
+        start.eq_ignore_ascii_case(scheme)
+    };
+    let scheme = [&b"http://"[..], b"https://"].into_iter().find(begins)?;
+    let rest = &target[scheme.len()..];
     let end = rest.iter().position(|byte| b"/?".contains(byte));
     let (host, rest) = rest.split_at(end.unwrap_or(rest.len()));
-    let holds = scheme.eq_ignore_ascii_case(b"http://") && !host.is_empty() && is_host(host);
-    holds.then_some((host, rest))
+    (!host.is_empty() && is_authority(host)).then_some((host, rest))
 }
 // ANCHOR_END: authority
 
@@ -328,33 +431,133 @@ fn field(line: &[u8]) -> Result<(String, Vec<u8>), Refused> {
 // ANCHOR_END: field
 
 // ANCHOR: host
-/// Section 3.2: one `Host`, which only HTTP/1.0 may leave out.
+/// Section 3.2: one `Host`, which only HTTP/1.0 may leave out. It may be empty.
 fn check_host(version: &str, fields: &[(String, Vec<u8>)]) -> Result<(), Refused> {
     match values(fields, "Host")[..] {
         [] if version == "HTTP/1.0" => Ok(()),
         [] => Err(bad_request("the field Host is missing")),
-        [host] if is_host(host) => Ok(()),
+        [host] if is_authority(host) => Ok(()),
         [_] => Err(bad_request("the field Host names no host")),
         _ => Err(bad_request("there is more than one Host")),
     }
 }
-
-/// RFC 3986, section 3.2, without the user.
-fn is_host(host: &[u8]) -> bool {
-    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte);
-    host.iter().all(allowed)
-}
 // ANCHOR_END: host
+
+// ANCHOR: is_authority
+/// A host, perhaps with a port, or nothing: RFC 3986, section 3.2, without the
+/// user.
+fn is_authority(text: &[u8]) -> bool {
+    // In brackets, a colon belongs to the host.
+    let place = |sign: u8| text.iter().position(|byte| *byte == sign);
+    let end = match text {
+        [b'[', ..] => place(b']').map(|last| last + 1),
+        _ => place(b':'),
+    };
+    let (host, port) = text.split_at(end.unwrap_or(text.len()));
+    let named = match host {
+        [b'[', address @ .., b']'] => is_address(address),
+        _ => is_name(host, b""),
+    };
+    let port = match port {
+        [] => true,
+        [b':', port @ ..] => !host.is_empty() && is_port(port),
+        _ => false,
+    };
+    named && port
+}
+// ANCHOR_END: is_authority
+
+// ANCHOR: is_name
+/// Section 3.2.2: letters, digits, some signs, and bytes in hexadecimal; here
+/// `more` signs too. Without the comma, which two hosts would have in between
+/// that somebody has joined.
+fn is_name(name: &[u8], more: &[u8]) -> bool {
+    let sign = |byte: &u8| b"-._~!$&'()*+;=".contains(byte) || more.contains(byte);
+    let hex = u8::is_ascii_hexdigit;
+    let mut rest = name;
+    loop {
+        rest = match rest {
+            [b'%', high, low, after @ ..] if hex(high) && hex(low) => after,
+            [byte, after @ ..] if byte.is_ascii_alphanumeric() || sign(byte) => after,
+            rest => return rest.is_empty(),
+        };
+    }
+}
+// ANCHOR_END: is_name
+
+// ANCHOR: is_address
+/// What stands between brackets: an address of IPv6, or of a version to come,
+/// `v`, its number, a dot, and whatever it wants.
+fn is_address(address: &[u8]) -> bool {
+    let text = std::str::from_utf8(address).unwrap_or_default();
+    let (version, rest) = text.split_once('.').unwrap_or_default();
+    let number = version.strip_prefix(['v', 'V']).unwrap_or_default();
+    let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let later = digits && !rest.is_empty() && !rest.contains('%') && is_name(rest.as_bytes(), b":");
+    later || text.parse::<Ipv6Addr>().is_ok()
+}
+
+/// Section 3.2.3 leaves the number open, and TCP has ports of 16 bits.
+fn is_port(port: &[u8]) -> bool {
+    let digits = port.iter().all(u8::is_ascii_digit);
+    let number = String::from_utf8_lossy(port).parse::<u16>();
+    digits && (port.is_empty() || number.is_ok())
+}
+// ANCHOR_END: is_address
+
+// ANCHOR: singletons
+/// The fields of a request that have one value and are no list (RFC 9110; RFC
+/// 6454; RFC 4918), besides `Host` and `Content-Length`.
+const SINGLETONS: [&str; 19] = [
+    "Authorization",
+    "Content-Location",
+    "Content-Range",
+    "Content-Type",
+    "Date",
+    "Depth",
+    "Destination",
+    "From",
+    "If-Modified-Since",
+    "If-Range",
+    "If-Unmodified-Since",
+    "Lock-Token",
+    "Max-Forwards",
+    "Origin",
+    "Overwrite",
+    "Proxy-Authorization",
+    "Range",
+    "Referer",
+    "User-Agent",
+];
+
+/// RFC 9110, section 8.3: of two, one reader takes the first and another the
+/// last.
+fn check_singletons(fields: &[(String, Vec<u8>)]) -> Result<(), Refused> {
+    let mut seen = [false; SINGLETONS.len()];
+    for (name, _) in fields {
+        let mut names = SINGLETONS.iter();
+        let index = names.position(|single| single.eq_ignore_ascii_case(name));
+        if index.is_some_and(|index| std::mem::replace(&mut seen[index], true)) {
+            return Err(bad_request("a field that has one value is there twice"));
+        }
+    }
+    Ok(())
+}
+// ANCHOR_END: singletons
 
 // ANCHOR: framing
 /// Section 6.3, for a request. Two answers to the question where it ends are
 /// how requests are smuggled, so there may be one.
-fn framing(version: &str, fields: &[(String, Vec<u8>)]) -> Result<Framing, Refused> {
+fn framing(
+    version: &str,
+    fields: &[(String, Vec<u8>)],
+    limits: &Limits,
+) -> Result<Framing, Refused> {
     let codings = values(fields, "Transfer-Encoding");
     let lengths = values(fields, "Content-Length");
     match (&codings[..], &lengths[..]) {
         ([], []) => Ok(Framing::Length(0)),
-        ([], [length]) => Ok(Framing::Length(content_length(length)?)),
+        ([], [length]) => Ok(Framing::Length(content_length(length, limits)?)),
         ([], _) => Err(bad_request("there are two lengths")),
         (_, [_, ..]) => Err(bad_request("there is a length and a transfer coding")),
         (_, []) if version == "HTTP/1.0" => Err(bad_request("HTTP/1.0 has no transfer codings")),
@@ -378,13 +581,13 @@ fn coding(list: &[u8]) -> Result<Framing, Refused> {
 
 // ANCHOR: content_length
 /// Digits and nothing else: not `+5`, not `0x5`, not `5, 5`.
-fn content_length(value: &[u8]) -> Result<u64, Refused> {
+fn content_length(value: &[u8], limits: &Limits) -> Result<u64, Refused> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return Err(bad_request("the length is no number"));
     }
     let length = String::from_utf8_lossy(value).parse();
     match length {
-        Ok(length) if length <= BODY_SIZE => Ok(length),
+        Ok(length) if length <= limits.max_body => Ok(length),
         _ => Err(TOO_LARGE), // also when it does not fit into 64 bits
     }
 }
@@ -393,7 +596,8 @@ fn content_length(value: &[u8]) -> Result<u64, Refused> {
 // ANCHOR: to_environ
 impl Head {
     /// The environ of this request. What the head does not say is left to the
-    /// server: `SERVER_NAME`, `SERVER_PORT`, `REMOTE_ADDR`, the flags.
+    /// server: `SERVER_NAME` (an address of IPv6 in brackets: RFC 3875, section
+    /// 4.1.14), `SERVER_PORT`, `REMOTE_ADDR`, the scheme, the flags.
     pub fn environ(&self, input: Input) -> Environ {
         let mut environ = Environ::new(input);
         for (name, value) in &self.fields {
@@ -468,6 +672,7 @@ pub struct RequestBody<R> {
     remaining: u64,
     /// Bytes of all chunks so far.
     total: u64,
+    limits: Limits,
     /// Why it cannot be read any more, if it cannot.
     failed: Option<Refused>,
     ended: Arc<AtomicBool>,
@@ -477,7 +682,7 @@ pub struct RequestBody<R> {
 // ANCHOR: new_body
 impl<R: BufRead> RequestBody<R> {
     /// The body that begins where `connection` stands.
-    pub fn new(connection: R, framing: Framing) -> RequestBody<R> {
+    pub fn new(connection: R, framing: Framing, limits: &Limits) -> RequestBody<R> {
         let (chunked, remaining) = match framing {
             Framing::Length(length) => (false, length),
             Framing::Chunked => (true, 0),
@@ -487,6 +692,7 @@ impl<R: BufRead> RequestBody<R> {
             chunked,
             remaining,
             total: 0,
+            limits: *limits,
             failed: None,
             ended: Arc::new(AtomicBool::new(framing == Framing::Length(0))),
         }
@@ -560,9 +766,9 @@ impl<R: BufRead> RequestBody<R> {
         if self.total > 0 {
             self.line(2)?; // the end of the chunk before
         }
-        self.remaining = chunk_size(&self.line(CHUNK_LINE_SIZE)?)?;
+        self.remaining = chunk_size(&self.line(self.limits.max_chunk_line)?)?;
         self.total = self.total.saturating_add(self.remaining);
-        if self.total > BODY_SIZE {
+        if self.total > self.limits.max_body {
             return Err(TOO_LARGE.into());
         }
         if self.remaining == 0 {
@@ -576,7 +782,7 @@ impl<R: BufRead> RequestBody<R> {
     // ANCHOR: trailers
     /// Section 7.1.2: fields behind the last chunk, which may be dropped.
     fn trailers(&mut self) -> io::Result<()> {
-        let mut room = HEAD_SIZE as u64;
+        let mut room = self.limits.max_head;
         loop {
             let line = self.line(room)?;
             if line.is_empty() {

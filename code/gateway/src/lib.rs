@@ -29,9 +29,10 @@
 //! | `len(iterable) == 1`                  | `size_hint()` of the body               |
 //! | an exception                          | [`Error`]                               |
 //!
-//! The crate knows no socket. What a server needs besides one is here:
+//! The crate opens no socket. What a server needs besides one is here:
 //! [`http`] reads a request, [`respond`] runs an application and writes the
-//! answer. [`validator`] and [`access_log`] are middleware: applications that
+//! answer, [`connection`] does both on a connection that a server has accepted,
+//! [`log`] says what went on. [`validator`] and [`access_log`] are middleware: applications that
 //! hold another.
 //!
 //! [PEP 3333]: https://peps.python.org/pep-3333/
@@ -39,13 +40,17 @@
 #![deny(missing_docs)]
 
 mod access_log;
+pub mod connection;
 mod environ;
 pub mod http;
+pub mod log;
+#[cfg(feature = "clap")]
+pub mod options;
 mod respond;
 mod validator;
 
 pub use access_log::access_log;
-pub use environ::{Environ, Errors, Input};
+pub use environ::{printable, Environ, Errors, Input};
 pub use respond::{refuse, respond, Outcome, HOP_BY_HOP};
 pub use validator::validator;
 
@@ -70,7 +75,8 @@ impl<F> Application for F where F: Fn(Environ, StartResponse) -> Result<Body> {}
 // ANCHOR: start_response
 /// `start_response(status, headers, exc_info)`: begins the answer.
 ///
-/// - The status is three digits, a space and a reason: `200 OK`.
+/// - The status is three digits from 200 on, a space and a reason, in characters
+///   of latin-1: `200 OK`. Hop-by-hop fields are left out of the answer.
 /// - It may be called late, by the first step of the body, but before the first
 ///   byte. Nothing leaves until there is one.
 /// - It is called once. The third argument is the exception: an application

@@ -2,7 +2,7 @@
 //! `wsgiref.validate` does.
 
 use crate::http::is_token;
-use crate::respond::{check_header, check_status, lock};
+use crate::respond::{check_header, hop_by_hop, lock, status_bytes};
 use crate::{application_must, server_must};
 use crate::{Application, Body, Environ, Header, Input, Result, StartResponse, Write};
 use std::io::{self, BufRead, Read};
@@ -40,6 +40,11 @@ fn check_environ(environ: &Environ) -> Result<()> {
     let method = environ.text("REQUEST_METHOD");
     server_must(is_token(method.as_bytes()), "REQUEST_METHOD is a method")?;
     server_must(has("SERVER_NAME"), "SERVER_NAME is there and not empty")?;
+    let name = environ.text("SERVER_NAME");
+    server_must(
+        !name.contains(':') || name.starts_with('['),
+        "an address of IPv6 in SERVER_NAME is in brackets",
+    )?;
     let port = environ.text("SERVER_PORT").parse::<u16>();
     server_must(port.is_ok(), "SERVER_PORT is a number")?;
     let protocol = environ.text("SERVER_PROTOCOL");
@@ -154,7 +159,7 @@ impl Answer {
             self.started,
             "start_response is called before the first byte",
         )?;
-        application_must(!self.bodiless, "204 and 304 have no body")?;
+        application_must(!self.bodiless, "204, 205 and 304 have no body")?;
         application_must(self.has_type, "a body has a Content-Type")?;
         self.left = true;
         if let (Some(promised), false) = (self.promised, self.head_only) {
@@ -227,9 +232,26 @@ fn checked_start(mut start_response: StartResponse, answer: Arc<Mutex<Answer>>) 
 // ANCHOR_END: checked_write
 
 // ANCHOR: check_headers
+/// The statuses that HTTP has (RFC 9110, section 15), with the space before the
+/// reason.
+fn check_status(status: &str) -> Result<()> {
+    let code = status.get(..3).unwrap_or_default();
+    application_must(
+        ("200".."600").contains(&code)
+            && code.bytes().all(|byte| byte.is_ascii_digit())
+            && status[3..].starts_with(' '),
+        "a status is three digits from 200 to 599, a space, a reason",
+    )?;
+    status_bytes(status).map(drop)
+}
+
 fn check_headers(status: &str, headers: &[Header]) -> Result<()> {
     for (name, value) in headers {
         check_header(name, value)?;
+        application_must(
+            hop_by_hop(name).is_none(),
+            "hop-by-hop header fields are the server's",
+        )?;
         application_must(
             !name.eq_ignore_ascii_case("Status"),
             "the status is the first argument and no header field",
@@ -246,7 +268,7 @@ fn check_headers(status: &str, headers: &[Header]) -> Result<()> {
     let typed = field(headers, "Content-Type").is_some();
     application_must(
         !typed || !is_bodiless(status),
-        "204 and 304 have no Content-Type",
+        "204, 205 and 304 have no Content-Type",
     )
 }
 // ANCHOR_END: check_headers
@@ -264,7 +286,9 @@ fn content_length(headers: &[Header]) -> Option<u64> {
 }
 
 fn is_bodiless(status: &str) -> bool {
-    status.starts_with("204") || status.starts_with("304")
+    ["204", "205", "304"]
+        .iter()
+        .any(|code| status.starts_with(code))
 }
 // ANCHOR_END: field
 

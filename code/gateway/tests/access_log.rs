@@ -4,7 +4,7 @@
 mod common;
 
 use common::{run, run_as, split, Wire};
-use gateway::http::{Framing, RequestBody};
+use gateway::http::{Framing, Limits, RequestBody};
 use gateway::{access_log, headers, once, respond, validator};
 use gateway::{Application, Body, Environ, Result, StartResponse};
 use std::io::{self, Read, Write};
@@ -167,7 +167,11 @@ fn a_line_says_what_the_client_was_told() {
 fn a_refusal_is_logged_as_one() {
     for late in [false, true] {
         let mut environ = Environ::testing_defaults();
-        environ.input = Box::new(RequestBody::new(&b"123"[..], Framing::Length(5)));
+        environ.input = Box::new(RequestBody::new(
+            &b"123"[..],
+            Framing::Length(5),
+            &Limits::DEFAULT,
+        ));
         let (line, answer) = logged(
             environ,
             move |mut environ: Environ, mut start_response: StartResponse| {
@@ -207,6 +211,15 @@ fn what_the_client_sends_is_escaped() {
         let wanted = format!("127.0.0.1 - - [] \"GET {logged_as} HTTP/1.1\" 200 14");
         assert_eq!(line, wanted);
     }
+}
+
+/// Nor can it where middleware has taken the address from a field.
+#[test]
+fn the_address_is_printable() {
+    let mut environ = Environ::testing_defaults();
+    environ.set("REMOTE_ADDR", "::1\n\x1b7");
+    let (line, _) = logged(environ, hello);
+    assert_eq!(line, "::1\\n\\u{1b}7 - - [] \"GET / HTTP/1.1\" 200 14");
 }
 
 /// The line comes with the end, and not with the return of the application.

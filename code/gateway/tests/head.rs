@@ -1,19 +1,25 @@
 //! Heads: where they end, what they say, what is refused, and the environ that
 //! comes of them.
 
-use gateway::http::{read_head, Framing, Head, Refused};
-use gateway::http::{BODY_SIZE, FIELDS, FIRST_LINE_SIZE, HEAD_SIZE};
+use gateway::http::{read_head, Framing, Head, Limits, Refused};
 use gateway::Environ;
 use std::io::{BufReader, Read};
+
+const LIMITS: Limits = Limits::DEFAULT;
+const MAX_LINE: usize = LIMITS.max_line as usize;
+const MAX_HEAD: usize = LIMITS.max_head as usize;
 
 /// What a server makes of these bytes, and what it has left of them.
 fn read(bytes: &[u8]) -> (Result<Head, Refused>, &[u8]) {
     let mut connection = bytes;
-    let head = read_head(&mut connection).map_err(|error| {
+    let head = read_head(&mut connection, &LIMITS).map_err(|error| {
         let refused = Refused::of(&error).copied();
         refused.unwrap_or_else(|| panic!("no refusal: {error}"))
     });
-    (head.and_then(|head| Head::parse(&head)), connection)
+    (
+        head.and_then(|head| Head::parse(&head, &LIMITS)),
+        connection,
+    )
 }
 
 fn parse(bytes: impl AsRef<[u8]>) -> Head {
@@ -48,7 +54,10 @@ fn a_head_ends_with_the_empty_line() {
     ] {
         let request = format!("{head}the body");
         let mut connection = request.as_bytes();
-        assert_eq!(read_head(&mut connection).unwrap(), head.as_bytes());
+        assert_eq!(
+            read_head(&mut connection, &LIMITS).unwrap(),
+            head.as_bytes()
+        );
         assert_eq!(connection, b"the body");
         assert_eq!(parse(head).fields, [("Host".to_string(), b"x".to_vec())]);
     }
@@ -60,7 +69,7 @@ fn a_head_may_come_byte_by_byte() {
     let request = b"\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\nthe body";
     let mut connection = BufReader::with_capacity(1, &request[..]);
     assert_eq!(
-        read_head(&mut connection).unwrap(),
+        read_head(&mut connection, &LIMITS).unwrap(),
         request[..request.len() - 8]
     );
     let mut rest = String::new();
@@ -72,7 +81,7 @@ fn a_head_may_come_byte_by_byte() {
 fn a_client_that_leaves_without_a_word_says_nothing() {
     for silence in ["", "\r\n", "\n\r\n\n"] {
         assert_eq!(
-            read_head(&mut silence.as_bytes()).unwrap(),
+            read_head(&mut silence.as_bytes(), &LIMITS).unwrap(),
             b"",
             "{silence:?}"
         );
@@ -94,15 +103,18 @@ fn an_error_of_the_connection_is_passed_on() {
             Err(std::io::ErrorKind::ConnectionReset.into())
         }
     }
-    let error = read_head(&mut BufReader::new(Broken)).unwrap_err();
+    let error = read_head(&mut BufReader::new(Broken), &LIMITS).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
     assert_eq!(Refused::of(&error), None);
 }
 
 #[test]
 fn the_limits_are_those_of_the_text() {
-    assert_eq!((FIRST_LINE_SIZE, HEAD_SIZE, FIELDS), (8_192, 65_536, 100));
-    assert_eq!(BODY_SIZE, 16_777_216);
+    assert_eq!(
+        (MAX_LINE, MAX_HEAD, LIMITS.max_fields),
+        (8_192, 65_536, 100)
+    );
+    assert_eq!(LIMITS.max_body, 1_073_741_824);
 }
 
 /// Each limit, at its last byte and one beyond it; and that no more is read.
@@ -123,35 +135,34 @@ fn what_is_too_long_is_refused_at_its_limit() {
     };
     let host = "Host: x\r\n\r\n";
     let empty_lines = |size: usize| "\r\n".repeat(size / 2) + "GET / HTTP/1.1\r\n" + host;
-    let first = FIRST_LINE_SIZE;
+    let first = MAX_LINE;
     assert_eq!(parse(first_line(first) + host).target.len(), first - 15);
-    assert_eq!(parse(head(HEAD_SIZE)).fields.len(), 2);
-    assert_eq!(parse(fields(FIELDS)).fields.len(), FIELDS);
+    assert_eq!(parse(head(MAX_HEAD)).fields.len(), 2);
+    assert_eq!(
+        parse(fields(LIMITS.max_fields)).fields.len(),
+        LIMITS.max_fields
+    );
     assert_eq!(parse(empty_lines(first - 16)).method, "GET");
 
-    let endless = "x".repeat(2 * HEAD_SIZE);
+    let endless = "x".repeat(2 * MAX_HEAD);
     let long_field = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {endless}");
-    let many_fields = "GET / HTTP/1.1\r\n".to_string() + &"X: y\r\n".repeat(HEAD_SIZE);
+    let many_fields = "GET / HTTP/1.1\r\n".to_string() + &"X: y\r\n".repeat(MAX_HEAD);
     for (bytes, status, most) in [
         (first_line(first + 1) + host, "414 URI Too Long", first),
         (empty_lines(first), "414 URI Too Long", first),
         (empty_lines(2 * first), "414 URI Too Long", first),
         (endless, "414 URI Too Long", first),
         (
-            head(HEAD_SIZE + 1),
+            head(MAX_HEAD + 1),
             "431 Request Header Fields Too Large",
-            HEAD_SIZE,
+            MAX_HEAD,
         ),
-        (long_field, "431 Request Header Fields Too Large", HEAD_SIZE),
+        (long_field, "431 Request Header Fields Too Large", MAX_HEAD),
+        (many_fields, "431 Request Header Fields Too Large", MAX_HEAD),
         (
-            many_fields,
+            fields(LIMITS.max_fields + 1),
             "431 Request Header Fields Too Large",
-            HEAD_SIZE,
-        ),
-        (
-            fields(FIELDS + 1),
-            "431 Request Header Fields Too Large",
-            HEAD_SIZE,
+            MAX_HEAD,
         ),
     ] {
         let (refused, rest) = read(bytes.as_bytes());
@@ -234,7 +245,15 @@ fn bad_first_lines_are_refused() {
         ("GET /\t HTTP/1.1", bad),
         ("GET localhost:80 HTTP/1.1", bad),
         ("GET ftp://localhost/ HTTP/1.1", bad),
-        ("GET https://localhost/ HTTP/1.1", bad),
+        ("GET httpx://localhost/ HTTP/1.1", bad),
+        ("GET https:/localhost/ HTTP/1.1", bad),
+        ("GET https:/// HTTP/1.1", bad),
+        ("GET https://a@b/ HTTP/1.1", bad),
+        ("GET http://:80/ HTTP/1.1", bad),
+        ("GET http://x:port/ HTTP/1.1", bad),
+        ("GET http://[::1/ HTTP/1.1", bad),
+        ("GET http://%zz/ HTTP/1.1", bad),
+        ("GET http://a,b/ HTTP/1.1", bad),
         ("GET http:/// HTTP/1.1", bad),
         ("GET http://?x HTTP/1.1", bad),
         ("GET http://a@b/ HTTP/1.1", bad),
@@ -257,6 +276,9 @@ fn targets_are_taken_as_they_come() {
         "/%zz%",
         "http://x",
         "HTTP://x:80?y",
+        "https://x",
+        "hTTpS://[::1]:443/?y",
+        "http://x:/",
     ] {
         let head = parse(with(&format!("GET {target} HTTP/1.1"), ""));
         assert_eq!(head.target, target.as_bytes());
@@ -336,9 +358,24 @@ fn there_is_one_host() {
         "x",
         "localhost:8888",
         "127.0.0.1",
-        "[::1]:8888",
+        "999.1.1.1", // a name, to the grammar
         "a-b.c_d~e",
-        "%41",
+        "%41%fF",
+        "a!$&'()*+;=b",
+        "x:",
+        "x:0",
+        "x:00080",
+        "x:65535",
+        "[::1]",
+        "[::1]:8888",
+        "[::1]:",
+        "[::]",
+        "[1:2:3:4:5:6:7:8]",
+        "[1:2:3:4:5:6:7::]",
+        "[::ffff:127.0.0.1]:80",
+        "[2001:DB8::a]",
+        "[v1.x]",
+        "[vFf.a:b-~]:80",
     ] {
         assert!(host("HTTP/1.1", &[good]).is_ok(), "{good}");
         assert!(host("HTTP/1.0", &[good]).is_ok(), "{good}");
@@ -352,7 +389,57 @@ fn there_is_one_host() {
         &["a/b"],
         &["a@b"],
         &["a?b"],
+        &["a#b"],
+        &["a\\b"],
+        &["a|b"],
+        &["<a>"],
         &["ä"],
+        &["a,b"],
+        &["a, b"],
+        &["x:bad"],
+        &["x:-5"],
+        &["x:+5"],
+        &["x:0x50"],
+        &["x:65536"],
+        &["x:99999999999999999999"],
+        &["x:80:80"],
+        &["x::80"],
+        &[":80"],
+        &[":"],
+        &["%"],
+        &["%4"],
+        &["%zz"],
+        &["%4g"],
+        &["a%"],
+        &["::1"],
+        &["[::1"],
+        &["[[::1]"],
+        &["[::1]]"],
+        &["[]"],
+        &["[]:80"],
+        &["::1]"],
+        &["[::1]80"],
+        &["[::1]:bad"],
+        &["[::1]:80:80"],
+        &["[::1]x"],
+        &["x[::1]"],
+        &["[x]"],
+        &["[127.0.0.1]"],
+        &["[1:2:3]"],
+        &["[1:2:3:4:5:6:7:8:9]"],
+        &["[::12345]"],
+        &["[::g]"],
+        &["[1::2::3]"],
+        &["[fe80::1%25eth0]"], // RFC 6874 ends with the client's machine
+        &["[fe80::1%eth0]"],
+        &["[ ::1 ]"],
+        &["[v.x]"],
+        &["[v1.]"],
+        &["[v1x]"],
+        &["[vg.x]"],
+        &["[v1.%41]"],
+        &["[v1.a,b]"],
+        &["[::ä]"],
     ] {
         let refused = host("HTTP/1.1", bad).unwrap_err();
         assert_eq!(refused.status, "400 Bad Request", "{bad:?}");
@@ -397,7 +484,7 @@ fn a_length_is_a_number() {
         ("5", 5),
         (" 5 ", 5),
         ("005", 5),
-        ("16777216", 16 << 20),
+        ("1073741824", 1 << 30),
     ] {
         assert_eq!(length(value), Ok(Framing::Length(number)), "{value}");
     }
@@ -408,7 +495,7 @@ fn a_length_is_a_number() {
     }
     let huge = "9".repeat(1000);
     for large in [
-        "16777217",
+        "1073741825",
         "18446744073709551615",
         "18446744073709551616",
         &huge,
@@ -486,7 +573,139 @@ fn expectations_are_of_http_1_1() {
     assert!(!expects("HTTP/1.0", "100-continue"));
     assert!(!expects("HTTP/1.1", "200-ok"));
     assert!(!expects("HTTP/1.1", ""));
+    // It is a list, on as many lines as the client likes.
+    for value in [
+        "100-continue, a=b",
+        "a=b, 100-continue",
+        "a=b,100-CONTINUE,c",
+        ", ,100-continue ,",
+        "100-continue\r\nExpect: a=b",
+        "a=b\r\nExpect: 100-continue",
+        "\r\nExpect: c, 100-continue\r\nExpect: d",
+        "100-continue\r\nexpect: 100-continue",
+        "a=\"x, y\", 100-continue",
+        "a=\"\\\", y\", 100-continue",
+    ] {
+        assert!(expects("HTTP/1.1", value), "{value:?}");
+        assert!(!expects("HTTP/1.0", value), "{value:?}");
+    }
+    for value in [
+        "100-continue=1",
+        "100-continue;q=1",
+        "100-continued",
+        "a=\"x, 100-continue, y\"",
+        "a=\"\\\", 100-continue, y\"",
+        "a b 100-continue",
+    ] {
+        assert!(!expects("HTTP/1.1", value), "{value:?}");
+    }
     assert!(!parse(with("GET / HTTP/1.1", "")).expects_continue());
+}
+
+#[test]
+fn a_list_may_stand_on_many_lines() {
+    let list = |fields: &str, name: &str| {
+        let head = parse(with("GET / HTTP/1.1", fields));
+        let members = head.list(name).map(<[u8]>::to_vec).collect::<Vec<_>>();
+        members.join(&b"|"[..])
+    };
+    let fields = "Connection: close, X-A\r\nconnection:\r\nCONNECTION: ,\"a, \\\"b\",\tTE ,\r\n";
+    assert_eq!(list(fields, "Connection"), b"close|X-A|\"a, \\\"b\"|TE");
+    assert_eq!(list(fields, "Upgrade"), b"");
+}
+
+/// RFC 9110, section 5.3: what is no list cannot be joined.
+#[test]
+fn a_field_of_one_value_is_there_once() {
+    for (name, one, other) in [
+        ("Authorization", "Basic eDp5", "Basic eTp4"),
+        ("Content-Location", "/a", "/b"),
+        ("Content-Range", "bytes 0-1/2", "bytes 1-1/2"),
+        ("Content-Type", "text/plain", "text/html"),
+        ("Date", "Tue, 24 Nov 2026 20:03:31 GMT", "x"),
+        ("Depth", "0", "1"),
+        ("Destination", "/a", "/b"),
+        ("From", "a", "b"),
+        ("If-Modified-Since", "Tue, 24 Nov 2026 20:03:31 GMT", "x"),
+        ("If-Range", "\"a\"", "\"b\""),
+        ("If-Unmodified-Since", "Tue, 24 Nov 2026 20:03:31 GMT", "x"),
+        ("Lock-Token", "<a>", "<b>"),
+        ("Max-Forwards", "1", "2"),
+        ("Origin", "null", "http://x"),
+        ("Overwrite", "T", "F"),
+        ("Proxy-Authorization", "a", "b"),
+        ("Range", "bytes=0-1", "bytes=2-3"),
+        ("Referer", "/a", "/b"),
+        ("User-Agent", "a", "b"),
+    ] {
+        let lower = name.to_lowercase();
+        let once = format!("{name}: {one}\r\n");
+        assert!(read(&with("GET / HTTP/1.1", &once)).0.is_ok(), "{name}");
+        for twice in [
+            format!("{name}: {one}\r\n{lower}: {other}\r\n"),
+            format!("{lower}: {one}\r\nX: between\r\n{name}: {one}\r\n"), // equal ones too
+            format!("{name}:\r\n{name}: {one}\r\n"),
+        ] {
+            let (refused, _) = read(&with("GET / HTTP/1.1", &twice));
+            let wanted = "400 Bad Request: a field that has one value is there twice";
+            assert_eq!(refused.expect_err(&twice).to_string(), wanted, "{twice:?}");
+        }
+    }
+}
+
+/// The method is known as soon as its word is there, whatever is wrong behind it.
+#[test]
+fn a_refusal_knows_of_head() {
+    let long = "x".repeat(MAX_HEAD);
+    for (rest, why) in [
+        (" / HTTP/1.1\r\n\r\n", "the field Host is missing"),
+        (
+            " / HTTP/1.1\r\nHost: a b\r\n\r\n",
+            "the field Host names no host",
+        ),
+        (
+            " / HTTP/2.0\r\n\r\n",
+            "this server speaks HTTP/1.0 and HTTP/1.1",
+        ),
+        ("\r\n\r\n", "the first line is not of three words"),
+        (
+            "  / HTTP/1.1\r\n\r\n",
+            "the first line is not of three words",
+        ),
+        (" /", "the head breaks off"),
+        ("", "the head breaks off"),
+        (
+            &format!(" /{long}"),
+            "the first line is longer than this server takes",
+        ),
+        (
+            &format!(" / HTTP/1.1\r\nX: {long}"),
+            "the head is longer than this server takes",
+        ),
+        (
+            &format!(
+                " / HTTP/1.1\r\n{}\r\n",
+                "X: y\r\n".repeat(LIMITS.max_fields + 1)
+            ),
+            "the head is longer than this server takes",
+        ),
+    ] {
+        for (word, head_only) in [
+            ("HEAD", true),
+            ("\r\n\nHEAD", true),
+            ("GET", false),
+            ("HEADS", false),
+            ("head", false),
+        ] {
+            let (refused, _) = read(format!("{word}{rest}").as_bytes());
+            let refused = refused.expect_err(why);
+            assert_eq!(
+                (refused.why, refused.head_only),
+                (why, head_only),
+                "{word:?}"
+            );
+        }
+    }
 }
 
 // The environ.
@@ -559,12 +778,17 @@ fn a_whole_uri_names_the_host() {
         ("HTTP://there", "there", "/", ""),
         ("http://there?c=/d", "there", "/", "c=/d"),
         ("http://[::1]:80/", "[::1]:80", "/", ""),
+        ("https://there/a", "there", "/a", ""),
+        ("HTTPS://there?c", "there", "/", "c"),
     ] {
         assert_eq!(of_target(target, "HTTP_HOST"), host, "{target}");
         assert_eq!(of_target(target, "PATH_INFO"), path, "{target}");
         assert_eq!(of_target(target, "QUERY_STRING"), query, "{target}");
     }
     assert_eq!(of_target("/http://there/", "HTTP_HOST"), "localhost");
+    // But not that the connection is safe: the client may write what it likes.
+    let environ = environ(with("GET https://there/ HTTP/1.1", ""));
+    assert_eq!(environ.url_scheme, "http");
 }
 
 /// It asks about the server, and about no path.

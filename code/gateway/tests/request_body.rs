@@ -1,8 +1,10 @@
 //! The body of a request: it is decoded, and ends where the request ends.
 
-use gateway::http::{Framing, Refused, RequestBody, BODY_SIZE, HEAD_SIZE};
+use gateway::http::{Framing, Limits, Refused, RequestBody};
 use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, Read};
 use std::sync::atomic::Ordering;
+
+const MAX_HEAD: usize = Limits::DEFAULT.max_head as usize;
 
 /// What came of reading a body to its end, however large the pieces were.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,7 +20,7 @@ struct Outcome {
 fn read(framing: Framing, bytes: impl AsRef<[u8]>) -> Outcome {
     let all = [1, 2, 3, 7, 8192].map(|size| {
         let mut connection = BufReader::with_capacity(size, bytes.as_ref());
-        let mut body = RequestBody::new(&mut connection, framing);
+        let mut body = RequestBody::new(&mut connection, framing, &Limits::DEFAULT);
         let ended = body.ended();
         let mut content = Vec::new();
         let result = body.read_to_end(&mut content);
@@ -176,7 +178,7 @@ fn lines_between_chunks_have_a_limit() {
     // An endless extension is not waited for.
     let mut connection = BufReader::new(io::repeat(b'x').take(1 << 20));
     let start = Cursor::new("5;").chain(&mut connection);
-    let error = RequestBody::new(start, Framing::Chunked)
+    let error = RequestBody::new(start, Framing::Chunked, &Limits::DEFAULT)
         .read(&mut [0; 8])
         .unwrap_err();
     assert_eq!(Refused::of(&error).unwrap().status, "400 Bad Request");
@@ -186,33 +188,40 @@ fn lines_between_chunks_have_a_limit() {
 #[test]
 fn trailers_have_a_limit() {
     let trailers = |size: usize| format!("X: {}\r\n", "x".repeat(size - 5));
-    let whole_body = format!("0\r\n{}\r\n", trailers(HEAD_SIZE - 2));
+    let whole_body = format!("0\r\n{}\r\n", trailers(MAX_HEAD - 2));
     assert_eq!(read(Framing::Chunked, whole_body), whole("", ""));
     assert_eq!(
-        refused(format!("0\r\n{}\r\n", trailers(HEAD_SIZE - 1))),
+        refused(format!("0\r\n{}\r\n", trailers(MAX_HEAD - 1))),
         "400 Bad Request"
     );
-    let many = "X: y\r\n".repeat(HEAD_SIZE / 6 + 1);
+    let many = "X: y\r\n".repeat(MAX_HEAD / 6 + 1);
     assert_eq!(refused(format!("0\r\n{many}\r\n")), "400 Bad Request");
 }
 
 #[test]
 fn a_body_in_chunks_has_a_limit() {
     let too_large = "413 Content Too Large";
-    assert_eq!(refused(format!("{:x}\r\n", BODY_SIZE + 1)), too_large);
+    assert_eq!(
+        refused(format!("{:x}\r\n", Limits::DEFAULT.max_body + 1)),
+        too_large
+    );
     assert_eq!(refused("ffffffffffffffff\r\n"), too_large);
     assert_eq!(refused("10000000000000000\r\n"), too_large);
     assert_eq!(refused(format!("{}\r\n", "f".repeat(200))), too_large);
     // Also in sum, where the sum does not fit into 64 bits.
     assert_eq!(refused("1\r\nx\r\nffffffffffffffff\r\n"), too_large);
 
-    let mebibyte = "x".repeat(1 << 20);
-    let chunk = format!("100000\r\n{mebibyte}\r\n");
+    let kilobyte = "x".repeat(1 << 10);
+    let chunk = format!("400\r\n{kilobyte}\r\n");
+    let limits = Limits {
+        max_body: 16 << 10,
+        ..Limits::DEFAULT
+    };
     let most = chunk.repeat(16) + "0\r\n\r\n";
-    let mut body = RequestBody::new(most.as_bytes(), Framing::Chunked);
-    assert_eq!(body.read_to_end(&mut Vec::new()).unwrap() as u64, BODY_SIZE);
+    let mut body = RequestBody::new(most.as_bytes(), Framing::Chunked, &limits);
+    assert_eq!(body.read_to_end(&mut Vec::new()).unwrap(), 16 << 10);
     let more = chunk.repeat(16) + "1\r\nx\r\n0\r\n\r\n";
-    let mut body = RequestBody::new(more.as_bytes(), Framing::Chunked);
+    let mut body = RequestBody::new(more.as_bytes(), Framing::Chunked, &limits);
     let error = body.read_to_end(&mut Vec::new()).unwrap_err();
     assert_eq!(Refused::of(&error).unwrap().status, too_large);
 }
@@ -226,7 +235,7 @@ fn an_error_stays() {
         (Framing::Length(9), "12345"),
     ] {
         let mut connection = bytes.as_bytes();
-        let mut body = RequestBody::new(&mut connection, framing);
+        let mut body = RequestBody::new(&mut connection, framing, &Limits::DEFAULT);
         let mut content = Vec::new();
         let first = body.read_to_end(&mut content).unwrap_err().to_string();
         assert_eq!(content, b"12345");
@@ -247,7 +256,7 @@ fn the_end_stays() {
         (Framing::Length(1), "xnext"),
     ] {
         let mut connection = bytes.as_bytes();
-        let mut body = RequestBody::new(&mut connection, framing);
+        let mut body = RequestBody::new(&mut connection, framing, &Limits::DEFAULT);
         assert_eq!(body.read_to_end(&mut Vec::new()).unwrap(), 1);
         for _ in 0..3 {
             assert_eq!(body.read(&mut [0; 8]).unwrap(), 0);
@@ -262,17 +271,23 @@ fn the_end_stays() {
 /// seen; not before.
 #[test]
 fn ended_becomes_true_at_the_end() {
-    let mut body = RequestBody::new(&b"12345"[..], Framing::Length(5));
+    let mut body = RequestBody::new(&b"12345"[..], Framing::Length(5), &Limits::DEFAULT);
     let ended = body.ended();
     body.read_exact(&mut [0; 4]).unwrap();
     assert!(!ended.load(Ordering::Relaxed));
     body.read_exact(&mut [0; 1]).unwrap();
     assert!(ended.load(Ordering::Relaxed));
-    assert!(RequestBody::new(&b""[..], Framing::Length(0))
-        .ended()
-        .load(Ordering::Relaxed));
+    assert!(
+        RequestBody::new(&b""[..], Framing::Length(0), &Limits::DEFAULT)
+            .ended()
+            .load(Ordering::Relaxed)
+    );
 
-    let mut body = RequestBody::new(&b"1\r\nx\r\n0\r\n\r\n"[..], Framing::Chunked);
+    let mut body = RequestBody::new(
+        &b"1\r\nx\r\n0\r\n\r\n"[..],
+        Framing::Chunked,
+        &Limits::DEFAULT,
+    );
     let ended = body.ended();
     body.read_exact(&mut [0; 1]).unwrap();
     assert!(!ended.load(Ordering::Relaxed));
@@ -287,6 +302,7 @@ fn lines_can_be_read() {
     let body = RequestBody::new(
         &b"3\r\na\nb\r\n3\r\nc\nd\r\n0\r\n\r\n"[..],
         Framing::Chunked,
+        &Limits::DEFAULT,
     );
     let lines: Vec<String> = body.lines().map(|line| line.unwrap()).collect();
     assert_eq!(lines, ["a", "bc", "d"]);
@@ -302,7 +318,7 @@ fn an_error_of_the_connection_is_passed_on() {
         }
     }
     for framing in [Framing::Length(5), Framing::Chunked] {
-        let mut body = RequestBody::new(BufReader::new(Slow), framing);
+        let mut body = RequestBody::new(BufReader::new(Slow), framing, &Limits::DEFAULT);
         let error = body.read(&mut [0; 8]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::WouldBlock);
         assert_eq!(Refused::of(&error), None);

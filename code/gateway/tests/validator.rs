@@ -4,7 +4,7 @@
 mod common;
 
 use common::{complaint, run, run_as, split};
-use gateway::http::{Framing, RequestBody};
+use gateway::http::{Framing, Limits, RequestBody};
 use gateway::{headers, once, validator, Application, Body, Environ, Error, Header, Result};
 use gateway::{Side, StartResponse, Violation, Write};
 use std::io::{self, BufRead, Cursor, Read};
@@ -117,6 +117,10 @@ fn a_status_is_well_formed() {
         ("200OK", form),
         ("99 Low", form),
         ("100 Continue", form),
+        ("2x0 OK", form),
+        ("600 Beyond", form),
+        ("700 Odd", form),
+        ("200 \u{2713}", "a status is of the characters of latin-1"),
         ("200 OK\r\nX: y", control),
     ] {
         let app = validator(starts(status, plain()));
@@ -187,13 +191,13 @@ fn a_body_has_a_type() {
 
 #[test]
 fn what_has_no_body_has_no_type() {
-    for status in ["204 No Content", "304 Not Modified"] {
+    for status in ["204 No Content", "205 Reset Content", "304 Not Modified"] {
         let app = validator(starts(status, plain()));
         let checked = serve(&app, Environ::testing_defaults());
         blames(
             checked,
             Side::Application,
-            "204 and 304 have no Content-Type",
+            "204, 205 and 304 have no Content-Type",
         );
         serve(
             &validator(starts(status, Vec::new())),
@@ -205,7 +209,7 @@ fn what_has_no_body_has_no_type() {
 
 #[test]
 fn what_has_no_body_sends_none() {
-    let rule = "204 and 304 have no body";
+    let rule = "204, 205 and 304 have no body";
     application_breaks(rule, |_, mut start_response| {
         start_response("204 No Content", Vec::new(), None)?;
         Ok(once("hello"))
@@ -214,6 +218,10 @@ fn what_has_no_body_sends_none() {
         let mut write = start_response("304 Not Modified", Vec::new(), None)?;
         write.send(b"hello")?;
         Ok(gateway::empty())
+    });
+    application_breaks(rule, |_, mut start_response| {
+        start_response("205 Reset Content", Vec::new(), None)?;
+        Ok(once("hello"))
     });
     // A length that is not kept is that of a 200.
     let app = validator(starts(
@@ -291,7 +299,7 @@ fn a_body_does_not_call_write() {
 #[test]
 fn the_environ_is_well_formed() {
     type Wrong = fn(&mut Environ);
-    let wrong: [(Wrong, &str); 24] = [
+    let wrong: [(Wrong, &str); 25] = [
         (
             |e| drop(e.remove("REQUEST_METHOD")),
             "REQUEST_METHOD is a method",
@@ -311,6 +319,10 @@ fn the_environ_is_well_formed() {
         (
             |e| e.set("SERVER_NAME", ""),
             "SERVER_NAME is there and not empty",
+        ),
+        (
+            |e| e.set("SERVER_NAME", "::1"),
+            "an address of IPv6 in SERVER_NAME is in brackets",
         ),
         (|e| drop(e.remove("SERVER_PORT")), "SERVER_PORT is a number"),
         (|e| e.set("SERVER_PORT", ""), "SERVER_PORT is a number"),
@@ -376,8 +388,9 @@ fn the_environ_is_well_formed() {
         change(&mut environ);
         blames(serve(&validator(hello), environ), Side::Server, rule);
     }
-    let right: [Wrong; 6] = [
+    let right: [Wrong; 7] = [
         |e| e.set("REQUEST_METHOD", "M-SEARCH"),
+        |e| e.set("SERVER_NAME", "[::1]"),
         |e| e.set("SCRIPT_NAME", "/app"),
         |e| e.set("PATH_INFO", ""),
         |e| {
@@ -443,7 +456,11 @@ fn the_input_ends_where_its_length_says() {
 fn a_broken_request_is_nobodys_violation() {
     let mut environ = Environ::testing_defaults();
     environ.set("CONTENT_LENGTH", "5");
-    environ.input = Box::new(RequestBody::new(&b"123"[..], Framing::Length(5)));
+    environ.input = Box::new(RequestBody::new(
+        &b"123"[..],
+        Framing::Length(5),
+        &Limits::DEFAULT,
+    ));
     let error = serve(&validator(reads(100)), environ).unwrap_err();
     assert_eq!(error.to_string(), "400 Bad Request: the body breaks off");
 }

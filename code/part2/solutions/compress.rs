@@ -5,204 +5,103 @@
 //! Ask with `curl --compressed`, and watch the sizes in this terminal. With
 //! streamapp:app, `curl --compressed -N` still counts at the same pace.
 
+use clap::Parser;
 use flate2::write::GzEncoder;
 use flate2::Compression;
-use gateway::http::{read_head, Framing, Head, Refused, RequestBody};
-use gateway::{refuse, respond, validator, Application, Body, Environ, Header, Outcome};
+use gateway::connection::{print_request, print_response, Connection};
+use gateway::http::{Limits, Refused};
+use gateway::log::{complain, print};
+use gateway::{options, refuse, respond, validator, Application, Body, Environ, Header};
 use gateway::{StartResponse, Write as GatewayWrite};
-use std::env;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, Write};
 use std::mem;
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::Duration;
 
-const ADDRESS: &str = "127.0.0.1:8888";
-const SOFTWARE: &str = "webserver2"; // what the answers name as their server
-const REQUEST_SIZE: usize = 1024; // bytes read at a time: most heads are one read
-const LINGER: Duration = Duration::from_secs(2); // for all that nobody wants
-const USAGE: &str = "usage: webserver2 module:callable [ADDRESS]; try webserver2 wsgiapp:app";
+const SOFTWARE: &str = "compress"; // what the answers name as their server
+const PAUSE: Duration = Duration::from_millis(100); // after an error of accept
+
+/// webserver2 that compresses, for clients that take it
+#[derive(Parser)]
+#[command(name = SOFTWARE, version)]
+struct Options {
+    /// The application, module:callable: wsgiapp:app is one
+    application: String,
+    /// Where to listen
+    #[arg(default_value = "127.0.0.1:8888")]
+    address: String,
+    #[command(flatten)]
+    limits: Limits,
+}
 
 fn main() -> ExitCode {
-    match run() {
+    match run(options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            complain(error);
             ExitCode::FAILURE
         }
     }
 }
 
-fn run() -> gateway::Result<()> {
-    let mut arguments = env::args_os().skip(1);
-    let mut next = || Some(arguments.next()?.to_string_lossy().into_owned());
-    let name = next().ok_or(USAGE)?;
-    let address = next().unwrap_or_else(|| ADDRESS.to_string());
-    let application = validator(compress(apps::load(&name)?));
-    serve_forever(&address, &application)?;
+fn run(options: Options) -> gateway::Result<()> {
+    let application = validator(compress(apps::load(&options.application)?));
+    serve_forever(&options, &application)?;
     Ok(())
 }
 
-fn serve_forever(address: &str, application: &dyn Application) -> io::Result<()> {
+fn serve_forever(options: &Options, application: &dyn Application) -> io::Result<()> {
+    let address = options.address.as_str();
     let listener = TcpListener::bind(address).map_err(|error| {
+        let why = match address.starts_with(':') {
+            true => "no host before the port".to_string(),
+            false => error.to_string(),
+        };
         let hint = "another address can be the last argument";
-        io::Error::new(error.kind(), format!("bind {address}: {error}; {hint}"))
+        io::Error::new(error.kind(), format!("bind {address}: {why}; {hint}"))
     })?;
-
     let address = listener.local_addr()?;
-    let mut terminal = io::stdout();
-    writeln!(terminal, "Serving HTTP on http://{address}/ ...")?;
-    terminal.flush()?;
+    print(format!("Serving HTTP on http://{address}/ ...\n").as_bytes());
 
     loop {
         match listener.accept() {
             Ok((connection, peer)) => {
-                if let Err(error) = handle_request(connection, peer, address, application) {
-                    eprintln!("{peer}: {error}");
+                let connection = Connection::new(connection, peer);
+                let handled = handle_request(connection, address, &options.limits, application);
+                if let Err(error) = handled {
+                    complain(format!("{peer}: {error}"));
                 }
             }
-            // The client left while it was still waiting: no reason to stop.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            Err(error) => return Err(io::Error::new(error.kind(), format!("accept: {error}"))),
+            // A client that left while it waited, or something that may pass.
+            Err(error) => {
+                complain(format!("accept: {error}"));
+                thread::sleep(PAUSE);
+            }
         }
     }
 }
 
 fn handle_request(
-    connection: TcpStream,
-    peer: SocketAddr,
+    connection: Connection,
     server: SocketAddr,
+    limits: &Limits,
     application: &dyn Application,
 ) -> gateway::Result<()> {
-    let connection = Connection(Arc::new(connection));
-    let mut reader = BufReader::with_capacity(REQUEST_SIZE, connection.clone());
-    let head = match parse_request(&mut reader) {
-        Ok(Some(head)) => head,
-        Ok(None) => return Ok(()),
-        Err(error) if Refused::of(&error).is_some() => {
-            print_response(&refuse(&error, connection.clone()))?;
-            let _ = linger(&connection.0); // the client may have left
-            return Err(error.into());
+    let outcome = match connection.read_request(limits, print_request) {
+        Ok(Some(request)) => {
+            let environ = request.environ(server, SOFTWARE);
+            respond(application, environ, connection.clone())
         }
+        Ok(None) => return Ok(()), // the client has left without a word
+        Err(error) if Refused::of(&error).is_some() => refuse(error, connection.clone()),
         Err(error) => return Err(error.into()),
     };
-    if head.expects_continue() {
-        connection
-            .clone()
-            .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
-    }
-
-    // Whether the request is all that there is to read.
-    let alone = head.framing == Framing::Length(0) && reader.buffer().is_empty();
-    let body = RequestBody::new(reader, head.framing);
-    let environ = get_environ(&head, body, peer, server);
-    let outcome = respond(application, environ, connection.clone());
-    if !alone {
-        let _ = linger(&connection.0); // the client may have left
-    }
-    drop(connection); // the client need not wait for our terminal
-    print_response(&outcome)?;
+    connection.close(limits.linger); // the client need not wait for our terminal
+    print_response(&outcome);
     outcome.error.map_or(Ok(()), Err)
-}
-
-/// A connection that a reader and a writer hold at the same time. The last to
-/// let go of it closes it.
-#[derive(Clone)]
-struct Connection(Arc<TcpStream>);
-
-impl Read for Connection {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&*self.0).read(buffer)
-    }
-}
-
-impl Write for Connection {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        (&*self.0).write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        (&*self.0).flush()
-    }
-}
-
-/// The head of the request, or none if the client has left without a word.
-fn parse_request(reader: &mut BufReader<Connection>) -> io::Result<Option<Head>> {
-    let head = read_head(reader)?;
-    if head.is_empty() {
-        return Ok(None);
-    }
-    print_request(&head)?;
-    Ok(Some(Head::parse(&head)?))
-}
-
-fn get_environ(
-    head: &Head,
-    body: RequestBody<BufReader<Connection>>,
-    peer: SocketAddr,
-    server: SocketAddr,
-) -> Environ {
-    let mut environ = head.environ(Box::new(body));
-    environ.set("SERVER_NAME", server.ip().to_string());
-    environ.set("SERVER_PORT", server.port().to_string());
-    environ.set("SERVER_SOFTWARE", SOFTWARE);
-    environ.set("REMOTE_ADDR", peer.ip().to_string());
-    environ.set("REMOTE_PORT", peer.port().to_string());
-    environ
-}
-
-fn print_request(head: &[u8]) -> io::Result<()> {
-    let mut terminal = io::stdout();
-    terminal.write_all(&marked(b'<', head))?;
-    terminal.flush()
-}
-
-fn print_response(outcome: &Outcome) -> io::Result<()> {
-    let mut text = marked(b'>', &outcome.head);
-    writeln!(text, "}} [{} bytes data]", outcome.body)?;
-    let mut terminal = io::stdout();
-    terminal.write_all(&text)?;
-    terminal.flush()
-}
-
-/// The lines of a head, each behind a mark, as `curl -v` prints them.
-fn marked(mark: u8, head: &[u8]) -> Vec<u8> {
-    let mut text = Vec::with_capacity(2 * head.len());
-    for line in head.split_inclusive(|byte| *byte == b'\n') {
-        let line = line.trim_ascii_end();
-        text.push(mark);
-        text.extend(line.first().map(|_| b' '));
-        // A client could send what a terminal takes for a command.
-        let shown = |byte: &u8| {
-            if matches!(byte, b' '..=b'~') {
-                *byte
-            } else {
-                b'?'
-            }
-        };
-        text.extend(line.iter().map(shown));
-        text.push(b'\n');
-    }
-    text
-}
-
-/// Closing while the client still sends would be a reset, and could cost it the
-/// answer: so the end is announced, and the rest is read and thrown away.
-fn linger(mut connection: &TcpStream) -> io::Result<()> {
-    connection.shutdown(Shutdown::Write)?;
-    let end = Instant::now() + LINGER;
-    let mut unwanted = [0; 8192];
-    loop {
-        let patience = end.saturating_duration_since(Instant::now());
-        if patience.is_zero() {
-            return Ok(());
-        }
-        connection.set_read_timeout(Some(patience))?;
-        if connection.read(&mut unwanted)? == 0 {
-            return Ok(()); // it has closed too
-        }
-    }
 }
 
 /// `application`, with its answers compressed by gzip for clients that take it.

@@ -8,6 +8,7 @@ use tests::client::{get, End};
 use tests::experiments::silent_client;
 use tests::programs::{build_alone, course, executable};
 use tests::server::{run_to_end, Server};
+use tests::wait_for;
 
 /// Whatever the application and whatever the request, but for the server's name, the
 /// time, and the ports.
@@ -127,19 +128,61 @@ fn an_application_that_fails_in_3h_hurts_its_own_client() {
 }
 
 /// What an application finds around it, in `webserver3h` with this one built in: the
-/// answer is a line of what it knows of itself and of a child that it has started.
+/// answer is a line of what it knows of itself and of a child that it has started. At
+/// `/leaves` that child goes on without it. And when it is loaded it starts a thread,
+/// in the parent, which starts two programs: one it never asks for, and one for which
+/// it asks a little late.
 const CURIOUS: &str = r#"
+const HOW: nix::sys::wait::WaitPidFlag =
+    nix::sys::wait::WaitPidFlag::WEXITED.union(nix::sys::wait::WaitPidFlag::WNOWAIT);
+
+fn start_programs() {
+    use nix::sys::wait::{waitid, Id};
+    use std::process::Command;
+    std::thread::spawn(|| {
+        // Until the server has its handlers.
+        let status = || std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let caught = || {
+            let status = status();
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+            u64::from_str_radix(caught.unwrap_or("0").trim(), 16).unwrap_or(0)
+        };
+        while caught() >> (libc::SIGCHLD - 1) & 1 == 0 {
+            std::thread::yield_now();
+        }
+        let left = Command::new("sh").args(["-c", "exit 2"]).spawn().unwrap();
+        let mut asked = Command::new("sh").args(["-c", "exit 3"]).spawn().unwrap();
+        for child in [left.id(), asked.id()] {
+            // Fails where somebody else has reaped it.
+            let _ = waitid(Id::Pid(nix::unistd::Pid::from_raw(child as i32)), HOW);
+        }
+        // The server has had its time to reap, says the test.
+        let mark = std::env::temp_dir().join(format!("curious-{}", std::process::id()));
+        while !mark.exists() {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        match asked.wait() {
+            Ok(status) => eprintln!("the program: {status}"),
+            Err(error) => eprintln!("the program: {error}"),
+        }
+    });
+}
+
 static VISITS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
 
-fn curious(environ: Environ, mut start: gateway::StartResponse) -> gateway::Result<gateway::Body> {
+fn curious(environ: gateway::Environ, mut start: gateway::StartResponse) -> gateway::Result<gateway::Body> {
     use nix::sys::wait::{waitid, Id};
+    use std::process::Command;
+    if environ.get("PATH_INFO") == Some(b"/leaves") {
+        Command::new("sleep").arg("1000").spawn()?;
+    }
     let visits = VISITS.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
-    let mut child = std::process::Command::new("true").spawn()?;
+    let mut child = Command::new("true").spawn()?;
     // It has ended, and is left as it is, unless a handler has been quicker.
     let id = Id::Pid(nix::unistd::Pid::from_raw(child.id() as i32));
-    let _ = waitid(id, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
+    let _ = waitid(id, HOW);
     let child = child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
-    let Environ { multithread, multiprocess, run_once, .. } = environ;
+    let gateway::Environ { multithread, multiprocess, run_once, .. } = environ;
     start("200 OK", Vec::new(), None)?;
     Ok(gateway::once(format!(
         "visits: {visits}; multithread, multiprocess, run_once: {multithread}, {multiprocess}, \
@@ -153,9 +196,9 @@ fn an_application_of_3h_counts_in_vain_and_has_its_children_to_itself() {
     let course = course();
     let program = course.program("webserver3h").expect("it is in the table");
     let mut source = program.source();
-    let loads = "apps::load(&name)?";
+    let loads = "apps::load(&options.application)?";
     assert!(source.contains(loads), "it loads its application otherwise");
-    let own = "{ let _ = name; Box::new(curious) as Box<dyn Application> }";
+    let own = "{ start_programs(); Box::new(curious) as Box<dyn Application> }";
     source = source.replace(loads, own) + CURIOUS;
     // The libraries stand where they are, and no framework is needed.
     let code = book::root().join("code");
@@ -174,30 +217,58 @@ fn an_application_of_3h_counts_in_vain_and_has_its_children_to_itself() {
                       child: exit status: 0";
         assert_eq!(found, wanted);
     }
+    // A program that it leaves running has not got the client's connection.
+    let (answer, end) = server.connect().ask(&get("/leaves"));
+    assert!(answer.contains("visits: 1"), "{answer}");
+    assert_eq!(end, End::Closed);
+    // The programs of its thread are that thread's to ask for, and hide none of ours.
+    server.wait_until_idle();
+    let mark = std::env::temp_dir().join(format!("curious-{}", server.pid()));
+    std::fs::write(&mark, "").unwrap();
+    wait_for("how the program ended", || {
+        server.errors().contains("the program: ").then_some(())
+    });
+    std::fs::remove_file(&mark).unwrap();
+    let errors = server.errors();
+    assert!(errors.contains("the program: exit status: 3\n"), "{errors}");
+    assert_eq!(server.lasting_zombies(), 1, "{:?}", server.children());
 }
 
 #[test]
 fn what_3h_cannot_serve_is_one_clear_line() {
     let busy = TcpListener::bind("127.0.0.1:0").unwrap();
     let busy = busy.local_addr().unwrap().to_string();
-    let usage = "usage: webserver3h module:callable [--warm PATH] [ADDRESS]; \
-                 try webserver3h wsgiapp:app\n";
-    for (arguments, begins, ends) in [
-        (vec![], usage, usage),
+    let missing = "the following required arguments were not provided: <APPLICATION>; usage: ";
+    for (arguments, code, begins, ends) in [
+        (vec![], 2, missing, "\n"),
+        (
+            vec!["wsgiapp:app", "127.0.0.1:0", "again"],
+            2,
+            "unexpected argument 'again' found",
+            "\n",
+        ),
+        (
+            vec!["wsgiapp:app", ":1"],
+            1,
+            "bind :1: no host before the port",
+            "\n",
+        ),
         (
             vec!["nosuch:app"],
+            1,
             "there is no module `nosuch`; there are wsgiapp, ",
             "\n",
         ),
         (
             vec!["wsgiapp:app", &busy],
+            1,
             &format!("bind {busy}: Address"),
             "; another address can be the last argument\n",
         ),
     ] {
         let mut command = Command::new(executable("webserver3h"));
-        let (code, output, errors) = run_to_end(command.args(arguments));
-        assert_eq!((code, output.as_str()), (Some(1), ""), "{errors}");
+        let (ended, output, errors) = run_to_end(command.args(arguments));
+        assert_eq!((ended, output.as_str()), (Some(code), ""), "{errors}");
         assert!(
             errors.starts_with(begins) && errors.ends_with(ends),
             "{errors}"

@@ -1,6 +1,8 @@
 //! The client that brings a crowd.
 
 use super::{one_crowd_at_a_time, Group, ANSWER};
+use nix::sys::signal::{killpg, Signal};
+use nix::unistd::Pid;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
@@ -146,18 +148,112 @@ fn client3_says_when_its_own_limits_are_in_the_way() {
 
 #[test]
 fn client3_refuses_what_it_cannot_do() {
-    for (arguments, message) in [
-        (["--max-clients", "many"], "invalid value 'many'"),
-        (["--patience", "0"], "0 is not in 1..=86400"),
+    for (arguments, code, message) in [
+        (["--max-clients", "many"], 2, "invalid value 'many'"),
+        (["--patience", "0"], 2, "0 is not in 1..=86400"),
+        (
+            ["--max-client", "2"],
+            2,
+            "unexpected argument '--max-client' found",
+        ),
+        (
+            ["127.0.0.1:1", "--patience=1"],
+            2,
+            "unexpected argument '127.0.0.1:1' found",
+        ),
         (
             ["--address", "127.0.0.1"],
+            1,
             "--address 127.0.0.1: invalid socket address",
+        ),
+        (
+            ["--address", ":1"],
+            1,
+            "--address :1: no host before the port",
         ),
     ] {
         let mut client = Command::new(executable("client3"));
-        let (code, output, errors) = run_to_end(client.args(arguments));
-        assert!(matches!(code, Some(1 | 2)), "{code:?}");
-        assert_eq!(output, "");
+        let (ended, output, errors) = run_to_end(client.args(arguments));
+        assert_eq!((ended, output.as_str()), (Some(code), ""), "{errors}");
         assert!(errors.contains(message), "{errors}");
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+    }
+    for (argument, begins) in [
+        ("--help", "Many clients at once"),
+        ("-h", "Many"),
+        ("--version", "client3 "),
+    ] {
+        let mut client = Command::new(executable("client3"));
+        let (ended, output, errors) = run_to_end(client.arg(argument));
+        assert_eq!((ended, errors.as_str()), (Some(0), ""));
+        assert!(output.starts_with(begins), "{output}");
+    }
+}
+
+/// STOP and CONT, which Ctrl-Z and `fg` send, interrupt a read that has a limit.
+#[test]
+fn client3_goes_on_after_it_has_been_stopped() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let mut command = Command::new(executable("client3"));
+    command.args(["--patience", "25", "--address", &address]);
+    command.stdout(Stdio::piped()).stderr(Stdio::null());
+    end_with_parent(&mut command);
+    let mut client = Group(command.spawn().unwrap());
+    let mut connection = accept(&listener);
+    read_request(&mut connection);
+    let child = wait_for("its child", || processes::children(client.0.id()).pop());
+    wait_for_state(child.pid, 'S');
+    let group = Pid::from_raw(client.0.id() as i32);
+    for _ in 0..3 {
+        killpg(group, Signal::SIGSTOP).unwrap();
+        wait_for_state(child.pid, 'T');
+        killpg(group, Signal::SIGCONT).unwrap();
+        wait_for_state(child.pid, 'S');
+    }
+    connection.write_all(ANSWER.as_bytes()).unwrap();
+    drop(connection);
+    let status = wait_for("its end", || client.0.try_wait().unwrap());
+    let mut output = String::new();
+    let mut stdout = client.0.stdout.take().expect("it is a pipe");
+    stdout.read_to_string(&mut output).unwrap();
+    let summary = "1 x 1 connections: 1 answered, 0 refused, 0 reset, 0 timed out\n";
+    assert_eq!((status.code(), output.as_str()), (Some(0), summary));
+}
+
+/// A result that is lost is a failure, and a word about its address is not due to
+/// every error.
+#[test]
+fn client3_says_what_has_failed_and_blames_nothing_else() {
+    let server = Server::start("webserver3g");
+    let address = server.address.to_string();
+    if let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") {
+        let mut command = Command::new(executable("client3"));
+        command.args(["--address", &address]).stdin(Stdio::null());
+        let output = command.stdout(full).output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        assert!(
+            errors.starts_with("print `1 x 1 connections: 1 answered,"),
+            "{errors}"
+        );
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+    }
+    if !tests::has_tool("strace") {
+        return tests::left_out("errors of connect and read", "strace");
+    }
+    for (inject, message) in [
+        ("socket:error=ENOBUFS", "connection 1 of a client: No buffer space available (os error 105)\n"),
+        ("recvfrom:error=EIO", "connection 1 of a client: Input/output error (os error 5)\n"),
+        (
+            "connect:error=ENETUNREACH",
+            "connection 1 of a client: Network is unreachable (os error 101); is --address right?\n",
+        ),
+    ] {
+        let inject = format!("inject={inject}");
+        let setup = Setup::new("client3");
+        let strace = ["strace", "-f", "-qqq", "-o", "/dev/null", "-e", "signal=none", "-e", &inject];
+        let (code, _, errors) = setup.under(&strace).run(&["--address", &address]);
+        assert_eq!((code, errors.as_str()), (Some(1), message));
     }
 }

@@ -1,10 +1,13 @@
 //! Descriptors that the parent leaks.
 
 use super::{one_crowd_at_a_time, ANSWER};
+use book::course::Program;
 use nix::sys::signal::Signal;
 use tests::client::{get, Client, End};
 use tests::experiments::END;
+use tests::programs::course;
 use tests::server::{Server, Setup};
+use tests::{left_out, processes};
 
 #[test]
 fn the_answer_of_3d_does_not_end() {
@@ -67,5 +70,87 @@ fn three_d_runs_out_of_processes_for_its_zombies() {
     assert!(zombies > 0, "it could not have a single child");
     if nix::unistd::geteuid().is_root() {
         assert_eq!(zombies, 39, "and the server itself");
+    }
+}
+
+/// The servers of the course that serve with one process, and those that fork.
+fn each_kind() -> (Vec<String>, Vec<String>) {
+    let programs = course().programs.into_iter();
+    let servers = programs.filter(|program| program.serves);
+    let (fork, others): (Vec<_>, Vec<_>) =
+        servers.partition(|program| program.source().contains("fork()"));
+    let command = |program: Program| match program.arguments {
+        Some(arguments) => format!("{} {arguments}", program.name),
+        None => program.name,
+    };
+    let commands = |programs: Vec<Program>| programs.into_iter().map(command).collect();
+    (commands(others), commands(fork))
+}
+
+#[test]
+fn a_server_of_one_process_holds_nothing_of_who_was_served() {
+    if !processes::lists_descriptors() {
+        return left_out("descriptors", "/proc/PID/fd");
+    }
+    let (servers, _) = each_kind();
+    assert!(servers.len() > 10, "{servers:?}");
+    // It naps with its first client.
+    for program in servers.iter().filter(|program| *program != "webserver3b") {
+        let server = Server::start(program);
+        server.connect().ask(&get("/"));
+        server.wait_until_idle();
+        let before = server.descriptors();
+        for _ in 0..10 {
+            let (answer, end) = server.connect().ask(&get("/"));
+            assert!(answer.starts_with("HTTP/1.1 "), "{program}: {answer}");
+            assert_eq!(end, End::Closed, "{program}");
+        }
+        server.connect().reset();
+        drop(server.connect());
+        server.wait_until_idle();
+        assert_eq!(server.descriptors(), before, "{program}");
+    }
+}
+
+/// Clients who say nothing, so that no child ends. What each child holds: what the
+/// server holds, and its connection in place of the listener.
+#[test]
+fn a_parent_holds_no_connection_and_a_child_its_own_alone() {
+    if !processes::lists_descriptors() {
+        return left_out("descriptors", "/proc/PID/fd");
+    }
+    let (_, servers) = each_kind();
+    assert!(servers.len() > 10, "{servers:?}");
+    for program in &servers {
+        let server = Server::start(program);
+        let before = server.descriptors();
+        let clients: Vec<Client> = (0..5).map(|_| server.connect()).collect();
+        server.wait_until_idle();
+        let kept = if program == "webserver3d" {
+            clients.len()
+        } else {
+            0
+        };
+        let held = server.descriptors();
+        assert_eq!(held, before + kept, "{program} holds its clients");
+        let mut group = processes::all();
+        group.retain(|process| process.group == server.pid() && process.pid != server.pid());
+        assert_eq!(group.len(), clients.len(), "{program}: {group:?}");
+        group.sort_by_key(|process| process.pid);
+        // The pipe's end that only the parent reads.
+        let pipes = ["count_answers", "webserver3h wsgiapp:app"];
+        let gone = usize::from(pipes.contains(&program.as_str()));
+        for (place, child) in group.iter().enumerate() {
+            let inherited = if kept > 0 { place } else { 0 };
+            let holds = processes::descriptors(child.pid);
+            let own = before + inherited - gone;
+            assert_eq!(holds, Some(own), "child {place} of {program}");
+        }
+        // Nobody listens any more when the parent has gone, though its children are there.
+        server.signal(Signal::SIGKILL);
+        server.wait_for_state('Z');
+        let refused = std::net::TcpStream::connect(server.address).is_err();
+        assert!(refused, "a child of {program} holds the listener");
+        drop(clients);
     }
 }

@@ -10,7 +10,7 @@ use tests::processes::{self, Process};
 use tests::programs::{executable, folder};
 use tests::server::{run_to_end, Server};
 use tests::terminal::Terminal;
-use tests::wait_for;
+use tests::{wait_for, LIMIT};
 
 #[test]
 fn every_server_says_where_it_serves_and_gives_the_answer_of_the_series() {
@@ -22,6 +22,8 @@ fn every_server_says_where_it_serves_and_gives_the_answer_of_the_series() {
         let answer = client.send(get("/hello")).read_until(END);
         assert_eq!(answer, ANSWER, "{program}");
         server.wait_for_output(&get("/hello"));
+        // Of its buffer what came, and no more.
+        assert!(!server.output().contains('\0'), "{program}");
     }
 }
 
@@ -29,15 +31,33 @@ fn every_server_says_where_it_serves_and_gives_the_answer_of_the_series() {
 fn every_server_says_clearly_why_it_cannot_start() {
     let busy = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = busy.local_addr().unwrap().to_string();
-    let hint = "another address can be the first argument";
     for program in servers() {
-        let mut command = Command::new(executable(&program));
-        let (code, output, errors) = run_to_end(command.arg(&address));
-        assert_eq!((code, output.as_str()), (Some(1), ""), "{program}");
-        let begins = errors.starts_with(&format!("bind {address}: Address"));
-        let ends = errors.ends_with(&format!("{hint}\n"));
-        let one_line = errors.lines().count() == 1;
-        assert!(begins && ends && one_line, "{program}: {errors}");
+        let usage = format!("usage: {program} [ADDRESS]\n");
+        for (arguments, code, begins) in [
+            (vec![&address[..]], 1, format!("bind {address}: Address")),
+            (
+                vec!["--help"],
+                1,
+                "bind --help: invalid socket address; ".into(),
+            ),
+            (
+                vec![":7780"],
+                1,
+                "bind :7780: no host before the port; ".into(),
+            ),
+            (vec!["127.0.0.1:0", "again"], 2, usage.clone()),
+        ] {
+            let mut command = Command::new(executable(&program));
+            let (ended, output, errors) = run_to_end(command.args(arguments));
+            assert_eq!(
+                (ended, output.as_str()),
+                (Some(code), ""),
+                "{program}: {errors}"
+            );
+            let one_line = errors.lines().count() == 1;
+            let right = errors.starts_with(&begins) && errors.ends_with(&usage);
+            assert!(right && one_line, "{program}: {errors}");
+        }
     }
 }
 
@@ -91,7 +111,10 @@ fn ctrl_c_stops_a_server_and_its_children() {
         _ => None,
     });
     terminal.interrupt();
-    assert!(terminal.wait(|_| false), "the prompt does not come back");
+    assert!(
+        terminal.wait(LIMIT, |_| false),
+        "the prompt does not come back"
+    );
     for process in [server, child] {
         wait_for("its end", || {
             matches!(processes::state(process), None | Some('Z')).then_some(())

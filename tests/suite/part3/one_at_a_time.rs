@@ -1,11 +1,12 @@
 //! One client at a time, and a queue behind it.
 
-use super::ANSWER;
+use super::{servers, ANSWER};
 use std::net::TcpStream;
+use std::process::Command;
 use tests::client::{get, End};
 use tests::experiments::END;
-use tests::server::Server;
-use tests::SILENCE;
+use tests::server::{run_to_end, Server};
+use tests::{left_out, SILENCE};
 
 /// Linux lets one more in than `listen` was told, and other systems round up.
 #[test]
@@ -38,5 +39,30 @@ fn the_second_client_waits_with_3b_and_not_with_3c() {
         assert_eq!(early.is_empty(), waits, "{program}");
         // The nap holds the first connection open.
         assert_eq!(first.read_soon().1, End::Silent, "{program}");
+    }
+}
+
+/// As many connections may wait as the program asks for; the system has a limit too.
+#[test]
+fn each_server_asks_for_the_queue_that_its_listing_names() {
+    if !tests::has_tool("ss") || !std::path::Path::new("/proc/sys/net/core/somaxconn").exists() {
+        return left_out("how long the queues are", "ss");
+    }
+    let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+    let most: u32 = most.trim().parse().unwrap();
+    for program in servers() {
+        let asked = match program.as_str() {
+            "webserver3a" | "webserver3b" => 5,
+            _ => 4096, // SOMAXCONN, on Linux
+        };
+        let server = Server::start(&program);
+        let port = format!("sport = :{}", server.address.port());
+        let (_, output, errors) = run_to_end(Command::new("ss").args(["-ltnH", &port]));
+        let queue = output.split_whitespace().nth(2).map(str::parse);
+        assert_eq!(
+            queue,
+            Some(Ok(asked.min(most))),
+            "{program}: {output}{errors}"
+        );
     }
 }

@@ -150,7 +150,7 @@ fn exceptions_are_errors_and_the_server_lives() {
         ),
         (
             "/?escape",
-            "the application raised ValueError:  [2Jgone X\n",
+            "the application raised ValueError: \\u{1b}[2Jgone\\nX\n",
         ),
     ] {
         for program in [ONE, FORKING] {

@@ -35,13 +35,42 @@ fn names_of_applications() {
         let server = site.serve(ONE, &[name]);
         assert_eq!(Visitor::new(&server).get("/").text(), said, "{name}");
     }
-    // What is compiled in comes first.
+    // A name that is two things is neither, until one says which.
     site.write("wsgiapp.py", SITE);
-    let server = site.serve(ONE, &["wsgiapp:app"]);
+    fs::create_dir_all(site.folder.join("echoapp")).expect("it is ours");
+    site.write("echoapp/__init__.py", SITE);
+    for (name, file) in [
+        ("wsgiapp", "wsgiapp.py"),
+        ("echoapp", "echoapp/__init__.py"),
+    ] {
+        let name = format!("{name}:app");
+        let line = format!("`{name}` is {file} of this folder and a module that is compiled in; write python:{name} or rust:{name}\n");
+        for program in [site.command(ONE, &[&name]), site.without(ONE, &[&name])] {
+            let mut program = program;
+            assert_eq!(
+                run_to_end(&mut program),
+                (Some(1), String::new(), line.clone())
+            );
+        }
+    }
+    let server = site.serve(ONE, &["rust:wsgiapp:app"]);
     let hello = "Hello world from a simple WSGI application!\n";
     assert_eq!(Visitor::new(&server).get("/").text(), hello);
-    let server = site.serve(ONE, &["python:wsgiapp:app"]);
+    let server = site.serve(ONE, &["validator:python:wsgiapp:app"]);
     assert_eq!(Visitor::new(&server).get("/").text(), "plain");
+    // A module of a framework that was left out is one of Python's where there is such a file.
+    site.write("actixapp.py", SITE);
+    let server = site.serve(ONE, &["actixapp:app"]);
+    assert_eq!(Visitor::new(&server).get("/").text(), "plain");
+    // A module alone is its `application`.
+    site.write(
+        "lonely.py",
+        &SITE.replace("app = answer", "application = answer"),
+    );
+    for name in ["lonely", "python:lonely", "validator:lonely"] {
+        let server = site.serve(ONE, &[name]);
+        assert_eq!(Visitor::new(&server).get("/").text(), "plain", "{name}");
+    }
 }
 
 const SITE: &str = "
@@ -92,10 +121,15 @@ fn every_error_is_a_clear_line() {
     let here = site.folder.display();
     let there = "it has answer, app, make_app, broken, makes_nothing";
     for (name, lines) in [
-        ("nothing", "`nothing` names no application: write module:callable, such as wsgiapp:app".to_string()),
+        ("nosuch", format!("there is no module `nosuch`: none is compiled in, and Python finds none in {here}")),
+        ("site_of", format!("the module `site_of` has no `application`; {there}")),
+        ("validator", "`validator` names no application: write module:callable, such as wsgiapp:app".to_string()),
+        ("accesslog:python", "`python` names no application: write module:callable, such as wsgiapp:app".to_string()),
+        ("python:", "`python:` names no application: write module:callable, such as wsgiapp:app".to_string()),
+        ("rust:site_of:app", "there is no module `site_of`; there are wsgiapp, *".to_string()),
         ("nosuch:app", format!("there is no module `nosuch`: none is compiled in, and Python finds none in {here}")),
         ("nosuch.inner:app", format!("there is no module `nosuch.inner`: none is compiled in, and Python finds none in {here}")),
-        (":app", format!("there is no module ``: none is compiled in, and Python finds none in {here}")),
+        (":app", "`:app` names no application: write module:callable, such as wsgiapp:app".to_string()),
         ("a..b:app", format!("there is no module `a..b`: none is compiled in, and Python finds none in {here}")),
         ("site_of:nosuch", format!("the module `site_of` has no `nosuch`; {there}")),
         ("site_of:holder.nosuch", format!("the module `site_of` has no `holder.nosuch`; {there}")),
@@ -142,6 +176,7 @@ fn without_python_the_error_says_how_to_get_it() {
     for (name, line) in [
         ("flaskapp:app", "flaskapp.py is Python, which was not compiled in; cargo run -p part2 --features python --bin webserver2 -- flaskapp:app does that\n"),
         ("helloworld.wsgi:application", "helloworld/wsgi.py is Python, which was not compiled in; cargo run -p part2 --features python --bin webserver2 -- helloworld.wsgi:application does that\n"),
+        ("actixapp:app", "the module `actixapp` was not compiled in; cargo run -p part2 --features actix --bin webserver2 -- actixapp:app does that\n"),
         ("python:wsgiapp:app", "the module `python` was not compiled in; cargo run -p part2 --features python --bin webserver2 -- python:wsgiapp:app does that\n"),
     ] {
         assert_eq!(run(name), (Some(1), String::new(), line.to_string()));
@@ -149,7 +184,8 @@ fn without_python_the_error_says_how_to_get_it() {
     let (code, _, errors) = run("nosuch:app");
     assert_eq!(code, Some(1));
     assert!(
-        errors.starts_with("there is no module `nosuch`; there are wsgiapp, "),
+        errors.starts_with("there is no module `nosuch`; there are wsgiapp, ")
+            && errors.ends_with("; for one of Python's there is cargo run -p part2 --features python --bin webserver2 -- nosuch:app\n"),
         "{errors}"
     );
 }

@@ -53,16 +53,11 @@ fn the_environ() {
     ] {
         assert_eq!(environ[name], value, "{name}");
     }
-    for name in [
-        "HTTP_CONTENT_TYPE",
-        "HTTP_CONTENT_LENGTH",
-        "wsgi.input_terminated",
-    ] {
+    for name in ["HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH"] {
         assert_eq!(environ[name], Value::Null, "{name}");
     }
-    // What has no length ends all the same, and the application may rely on it.
-    let environ = visitor.get("/").json();
-    assert_eq!(environ["wsgi.input_terminated"], "True");
+    // Without a body there is no length.
+    assert_eq!(visitor.get("/").json()["CONTENT_LENGTH"], Value::Null);
 }
 
 #[test]
@@ -232,13 +227,18 @@ fn start_response_is_checked() {
     let wrong_type = |what, wanted, got| {
         format!("TypeError: PEP 3333 wants {what} to be {wanted}, and this is of the type {got}")
     };
+    let exc_info = |why| {
+        format!("TypeError: PEP 3333 wants exc_info to be what sys.exc_info() gives, and {why}")
+    };
     let broken = |rule| format!("AssertionError: the application broke a rule of PEP 3333: {rule}");
     for (how, said) in [
         ("status_bytes", wrong_type("a status", "a str", "bytes")),
         ("status_none", wrong_type("a status", "a str", "NoneType")),
+        ("status_short", "it was taken".into()),
+        ("status_odd", "it was taken".into()),
         (
-            "status_short",
-            broken("a status is three digits from 200 to 599, a space, a reason"),
+            "status_interim",
+            broken("a status is three digits from 200 on, a space, a reason"),
         ),
         ("status_line", broken("a status has no control characters")),
         (
@@ -283,18 +283,42 @@ fn start_response_is_checked() {
             "value_nul",
             broken("a header field has no control characters"),
         ),
-        ("hop", broken("hop-by-hop header fields are the server's")),
         (
-            "hop_te",
-            broken("hop-by-hop header fields are the server's"),
+            "status_wide",
+            "ValueError: the status has a character that is none of latin-1".into(),
+        ),
+        ("hop", "it was taken".into()),
+        ("hop_te", "it was taken".into()),
+        ("exc_info_none", "it was taken".into()),
+        ("exc_info_empty", "it was taken".into()),
+        ("exc_info_nowhere", "it was taken".into()),
+        ("exc_info_base", "it was taken".into()),
+        ("exc_info_wrong", exc_info("this is of the type ValueError")),
+        ("exc_info_list", exc_info("this is of the type list")),
+        ("exc_info_two", exc_info("this tuple has 2 parts")),
+        (
+            "exc_info_text",
+            exc_info("its second part is no exception: 'x'"),
         ),
         (
-            "exc_info_wrong",
-            wrong_type("exc_info", "what sys.exc_info() gives", "ValueError"),
+            "exc_info_class",
+            exc_info("its second part is no exception: <class 'ValueError'>"),
         ),
         (
-            "exc_info_empty",
-            wrong_type("exc_info", "what sys.exc_info() gives", "tuple"),
+            "exc_info_half",
+            exc_info("its second part is no exception: None"),
+        ),
+        (
+            "exc_info_other",
+            exc_info("its first part is not the class of its second: <class 'KeyError'>"),
+        ),
+        (
+            "exc_info_number",
+            exc_info("its first part is not the class of its second: 5"),
+        ),
+        (
+            "exc_info_place",
+            exc_info("its third part is no traceback: 5"),
         ),
         (
             "twice",
@@ -308,13 +332,26 @@ fn start_response_is_checked() {
     ] {
         let answer = visitor.get(&format!("/?{how}"));
         assert!(answer.text().starts_with(&said), "{how}: {}", answer.text());
-        assert_eq!(answer.status, "200 OK", "{how}");
+        let status = match how {
+            "status_short" => "200 ",
+            "status_odd" => "700 Odd",
+            _ => "200 OK",
+        };
+        assert_eq!(answer.status, status, "{how}");
         assert_eq!(answer.field("X-C"), None, "{how}");
     }
     let bytes = server.connect().send(get("/?latin_1")).read_to_end().0;
     let value = bytes.windows(8).any(|bytes| bytes == b"X-A: \xe9\r\n");
     assert!(value, "{}", String::from_utf8_lossy(&bytes));
-    assert_eq!(server.errors_when_idle(), "");
+    // Each of them is told of once.
+    let told = server.errors_when_idle();
+    for (line, field) in told.lines().zip(["Connection", "Transfer-Encoding"]) {
+        assert!(
+            line.starts_with(&format!("the application's field {field} is left out")),
+            "{line}"
+        );
+    }
+    assert_eq!(told.lines().count(), 2, "{told}");
 }
 
 #[test]
@@ -408,4 +445,109 @@ fn a_file_as_a_body() {
 
     let server = site.serve(ONE, &["probes:wrapped_unclosable"]);
     assert_eq!(Visitor::new(&server).get("/").text(), "onetwo");
+}
+
+/// As gunicorn and wsgiref have it: where nothing was handled, a head is replaced that
+/// has not left.
+#[test]
+fn an_exc_info_of_nothing() {
+    if !can_check("sys.exc_info() outside of an except") {
+        return;
+    }
+    let (_site, server) = webserver2("probes:nothing_was_handled");
+    let answer = Visitor::new(&server).get("/");
+    let said =
+        "first\nRuntimeError: exc_info had no exception, and the head of the answer has left\n";
+    assert_eq!(text(&answer), ("200 New", said.to_string()));
+}
+
+/// A prefix of the body, exactly as long as was promised.
+#[test]
+fn a_body_is_cut_at_its_length() {
+    if !can_check("bodies that are too long") {
+        return;
+    }
+    let (site, server) = webserver2("probes:answers");
+    let mut visitor = Visitor::new(&server);
+    let probes = fs::read_to_string(site.folder.join("probes.py")).expect("it was copied");
+    for (how, body) in [
+        ("chunks", "abcde"),
+        ("chunk", "abcde"),
+        ("file", &probes[..5]),
+    ] {
+        let answer = visitor.get(&format!("/?{how}"));
+        assert_eq!(text(&answer), ("200 OK", body.to_string()), "{how}");
+        assert_eq!(answer.end, tests::client::End::Closed, "{how}");
+    }
+}
+
+/// As an answer of an application in production may be, and is sent by gunicorn.
+#[test]
+fn fields_that_are_the_servers_are_left_out() {
+    if !can_check("hop-by-hop fields") {
+        return;
+    }
+    let (_site, server) = webserver2("probes:answers");
+    let mut visitor = Visitor::new(&server);
+    for how in ["events", "chunked", "events", "chunked"] {
+        let answer = visitor.get(&format!("/?{how}"));
+        assert_eq!(
+            text(&answer),
+            ("200 OK", "data: 1\n\n".to_string()),
+            "{how}"
+        );
+        assert_eq!(answer.all("Connection"), ["close"], "{how}");
+        assert_eq!(answer.field("Transfer-Encoding"), None, "{how}");
+    }
+    for name in ["Connection", "Transfer-Encoding"] {
+        wait_for_errors(&server, &format!("field {name} is left out"));
+        let said = server.errors();
+        let times = said.matches(&format!("field {name} is left out")).count();
+        assert_eq!(times, 1, "{said}");
+    }
+}
+
+#[test]
+fn a_reason_is_latin_1() {
+    if !can_check("a reason that is not ASCII") {
+        return;
+    }
+    let (_site, server) = webserver2("probes:answers");
+    let bytes = server.connect().send(get("/?umlaut")).read_to_end().0;
+    assert!(bytes.starts_with(b"HTTP/1.1 200 Sch\xf6n\r\n"), "{bytes:?}");
+}
+
+/// A path is a client's, and a terminal obeys what it is sent.
+#[test]
+fn no_command_to_a_terminal_comes_from_a_path() {
+    if !can_check("control characters in a path") {
+        return;
+    }
+    for program in [ONE, FORKING] {
+        for application in [
+            "probes:path_in_the_log",
+            "flaskapp:app",
+            "djangoapp:app",
+            "pyramidapp:app",
+        ] {
+            let site = Site::new();
+            let server = site.serve(program, &[application]);
+            Visitor::new(&server).get("/%1B%5B31m%C2%9B2J%0D%07");
+            Visitor::new(&server).get("/second");
+            if application.starts_with("probes") {
+                wait_for_errors(&server, "nothing\\nat /second\n");
+                assert!(
+                    server.errors().contains("Exception on /\\u{1b}[31m"),
+                    "{}",
+                    server.errors()
+                );
+            }
+            server.wait_for_output("/second");
+            let said = server.output() + &server.errors();
+            let command = said
+                .chars()
+                .find(|c| c.is_control() && !"\n\t".contains(*c));
+            assert_eq!(command, None, "{program} {application}: {said:?}");
+        }
+    }
 }

@@ -49,6 +49,6 @@ fn a_client_that_expects_to_be_told_is_told() {
     let answer = ask(&server, head + "12345");
     assert_eq!(answer.status, "200 OK");
     let head =
-        "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 99999999\r\n\r\n";
+        "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9999999999\r\n\r\n";
     assert_eq!(ask(&server, head).status, "413 Content Too Large");
 }

@@ -43,21 +43,26 @@ fn the_environ_names_both_ends() {
 fn what_cannot_be_served_is_one_clear_line() {
     let busy = TcpListener::bind("127.0.0.1:0").unwrap();
     let busy = busy.local_addr().unwrap();
-    let usage = "usage: webserver2 module:callable [ADDRESS]; try webserver2 wsgiapp:app\n";
     let modules = "there is no module `nosuch`; there are wsgiapp, echoapp, ";
     for (arguments, message) in [
-        ("", usage),
         (
             "wsgiapp",
-            "`wsgiapp` names no application: write module:callable, such as wsgiapp:app\n",
+            "the module `wsgiapp` has no `application`; it has app\n",
         ),
         (
             "validator:wsgiapp",
-            "`wsgiapp` names no application: write module:callable, such as wsgiapp:app\n",
+            "the module `wsgiapp` has no `application`; it has app\n",
+        ),
+        (
+            "validator:",
+            "`` names no application: write module:callable, such as wsgiapp:app\n",
         ),
         ("nosuch:app", modules),
         ("validator:accesslog:nosuch:app", modules),
-        (":", "there is no module ``; there are wsgiapp, echoapp, "),
+        (
+            ":",
+            "`:` names no application: write module:callable, such as wsgiapp:app\n",
+        ),
         (
             "wsgiapp:nosuch",
             "the module `wsgiapp` has no `nosuch`; it has app\n",
@@ -71,6 +76,7 @@ fn what_cannot_be_served_is_one_clear_line() {
             "wsgiapp:app nonsense",
             "bind nonsense: invalid socket address",
         ),
+        ("wsgiapp:app :7780", "bind :7780: no host before the port; "),
         (
             "wsgiapp:app 127.0.0.1:99999",
             "bind 127.0.0.1:99999: invalid port value",
@@ -90,6 +96,76 @@ fn what_cannot_be_served_is_one_clear_line() {
                 errors.ends_with("; another address can be the last argument\n"),
                 "{errors}"
             );
+        }
+    }
+}
+
+/// An option that does not exist, one with a value that is none, and a word too many
+/// are one line and the exit code 2; help goes to the standard output.
+#[test]
+fn the_command_line_is_checked() {
+    let usage = |program: &str| format!("usage: {program} [OPTIONS] <APPLICATION> [ADDRESS]");
+    for program in ["webserver2", "webserver3h", "range", "compress", "mounted"] {
+        for (arguments, message) in [
+            (
+                "",
+                "the following required arguments were not provided: <APPLICATION>",
+            ),
+            (
+                "wsgiapp:app 127.0.0.1:0 more",
+                "unexpected argument 'more' found",
+            ),
+            (
+                "wsgiapp:app --nosuch",
+                "unexpected argument '--nosuch' found",
+            ),
+            (
+                "wsgiapp:app --max-body 1X",
+                "invalid value '1X' for '--max-body <MAX_BODY>'",
+            ),
+            (
+                "wsgiapp:app --max-body -1",
+                "unexpected argument '-1' found",
+            ),
+            (
+                "wsgiapp:app --linger 5",
+                "invalid value '5' for '--linger <LINGER>'",
+            ),
+            (
+                "wsgiapp:app --max-fields",
+                "a value is required for '--max-fields <MAX_FIELDS>'",
+            ),
+        ] {
+            let mut command = programs::command(&format!("{program} {arguments}"));
+            let (code, output, errors) = run_to_end(&mut command);
+            assert_eq!(
+                (code, output.as_str()),
+                (Some(2), ""),
+                "{arguments}: {errors}"
+            );
+            assert!(errors.starts_with(message), "{arguments}: {errors}");
+            assert_eq!(errors.lines().count(), 1, "{errors}");
+            assert!(errors.ends_with("; --help says more\n"), "{errors}");
+        }
+        for (argument, begins) in [
+            ("--version", format!("{program} ")),
+            ("-V", format!("{program} ")),
+            ("--help", "".to_string()),
+            ("-h", "".to_string()),
+        ] {
+            let mut command = programs::command(&format!("{program} {argument}"));
+            let (code, output, errors) = run_to_end(&mut command);
+            assert_eq!(
+                (code, errors.as_str()),
+                (Some(0), ""),
+                "{program} {argument}"
+            );
+            assert!(output.starts_with(&begins), "{output}");
+            let help = output.contains(&usage(program).replacen('u', "U", 1));
+            assert_eq!(help, argument.contains('h'), "{output}");
+            if help {
+                assert!(output.contains("beyond it, 413 [default: 1G]"), "{output}");
+            }
         }
     }
 }

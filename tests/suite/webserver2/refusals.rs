@@ -44,7 +44,8 @@ fn malformed_requests_are_refused() {
         "GET / HTTP/1.1\r",
         "GET hello HTTP/1.1",
         "GET * HTTP/1.1",
-        "GET https://x/ HTTP/1.1",
+        "GET ftp://x/ HTTP/1.1",
+        "GET https://x:bad/ HTTP/1.1",
         "\u{16}\u{3}\u{1}\0\u{a5}\u{1}\0\0", // TLS
     ] {
         // An empty line before the first is passed over.
@@ -79,6 +80,8 @@ fn malformed_requests_are_refused() {
         "X: \u{1b}[2J",
         "Host: x",
         "Host: y",
+        "Content-Type: text/plain\r\nContent-Type: text/html",
+        "Range: bytes=0-1\r\nRange: bytes=0-1",
         "X(: y",
         "GET / HTTP/1.1",
         // Where the body ends.
@@ -116,7 +119,13 @@ fn malformed_requests_are_refused() {
         BAD,
     ));
     malformed.push(("GET / HTTP/1.1\r\n\r\n".to_string(), BAD)); // no Host
-    for large in ["16777217", "18446744073709551616", &"9".repeat(1000)] {
+    for host in [
+        "x:bad", "x:-5", "x:65536", "::1", "[::1", "[[::1]", "[::1]x", "%zz", "a,b", "a@b", ":80",
+    ] {
+        malformed.push((format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"), BAD));
+        malformed.push((line(&format!("GET http://{host}/ HTTP/1.1")), BAD));
+    }
+    for large in ["1073741825", "18446744073709551616", &"9".repeat(1000)] {
         malformed.push((post(&format!("Content-Length: {large}")), TOO_LARGE));
     }
     for bad in [
@@ -142,7 +151,7 @@ fn malformed_requests_are_refused() {
         malformed.push((chunked(bad), BAD));
     }
     for large in [
-        "1000001\r\n",
+        "40000001\r\n",
         "ffffffffffffffff\r\n",
         "10000000000000000\r\n",
         "1\r\nx\r\nffffffffffffffff\r\n",
@@ -203,7 +212,7 @@ fn a_head_that_breaks_off_is_refused() {
 /// before it has.
 #[test]
 fn a_refused_upload_hears_why() {
-    let mut server = Server::start("webserver2 validator:wsgiapp:app");
+    let mut server = Server::start("webserver2 validator:wsgiapp:app --max-body 10M");
     let upload = vec![b'x'; 8_000_000]; // more than the system keeps for the server
     let length = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20000000\r\n\r\n";
     let chunk = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n";
@@ -227,7 +236,7 @@ fn a_refused_upload_hears_why() {
 /// What it hears has an end too.
 #[test]
 fn an_upload_without_end_is_cut_off() {
-    let mut server = Server::start("webserver2 validator:wsgiapp:app");
+    let mut server = Server::start("webserver2 validator:wsgiapp:app --max-body 10M");
     let mut client = server.connect();
     client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20000000\r\n\r\n");
     let mut other = server.connect();
@@ -243,4 +252,30 @@ fn an_upload_without_end_is_cut_off() {
     }
     assert_eq!(whole(other.read_to_end()).text(), HELLO);
     serves(&mut server);
+}
+
+/// As much as it would be told, and no text: the method is known, whatever is
+/// wrong behind it.
+#[test]
+fn a_refusal_of_head_has_no_text() {
+    let server = Server::start("webserver2 validator:echoapp:app");
+    let long = "x".repeat(100_000);
+    for (rest, status) in [
+        (" / HTTP/1.1\r\nHost: a b\r\n\r\n", BAD),
+        (" / HTTP/1.1\r\n\r\n", BAD),
+        ("  / HTTP/1.1\r\nHost: x\r\n\r\n", BAD),
+        (" / HTTP/2.0\r\nHost: x\r\n\r\n", VERSION),
+        (&format!(" /{long}"), "414 URI Too Long"),
+        (
+            &format!(" / HTTP/1.1\r\nX: {long}"),
+            "431 Request Header Fields Too Large",
+        ),
+    ] {
+        let get = ask(&server, format!("GET{rest}"));
+        let head = ask(&server, format!("HEAD{rest}"));
+        assert_eq!((&*get.status, &*head.status), (status, status));
+        assert_eq!(head.text(), "", "{status}");
+        let length = get.body.len().to_string();
+        assert_eq!(head.field("Content-Length"), Some(&*length), "{status}");
+    }
 }

@@ -1,7 +1,7 @@
 //! The adapter for Rocket.
 
 use super::{boot, fields, peer, runtime, start, target};
-use gateway::http::{Refused, BODY_SIZE};
+use gateway::http::Refused;
 use gateway::{Application, Environ, Result, StartResponse};
 use rocket::fairing::AdHoc;
 use rocket::http::uri::Host;
@@ -15,6 +15,10 @@ use tokio::runtime::Runtime;
 
 // ANCHOR: constants
 const CHUNK_SIZE: usize = 8 * 1024; // bytes of an answer, at most at a time
+
+/// The longest body of a request, in bytes, whatever the server takes: it is held
+/// in memory.
+pub const MAX_BODY: u64 = 16 * 1024 * 1024;
 
 const TOO_LARGE: Refused = Refused {
     status: "413 Content Too Large",
@@ -32,7 +36,7 @@ const UNKNOWN_METHOD: Refused = Refused {
 /// The body of an answer is streamed. That of a request is not: the only way into
 /// a Rocket 0.5, besides its own server, is the client that it has for tests,
 /// and that wants the body whole. So the body is read first, up to
-/// [`BODY_SIZE`], and held in memory.
+/// [`MAX_BODY`], and held in memory.
 ///
 /// # Errors
 ///
@@ -69,9 +73,9 @@ fn content_length() -> AdHoc {
 // ANCHOR: request
 fn request(client: &'static Client, environ: &mut Environ) -> Result<LocalRequest<'static>> {
     let mut body = Vec::new();
-    let mut input = environ.input.by_ref().take(BODY_SIZE + 1);
+    let mut input = environ.input.by_ref().take(MAX_BODY + 1);
     input.read_to_end(&mut body)?;
-    if body.len() as u64 > BODY_SIZE {
+    if body.len() as u64 > MAX_BODY {
         return Err(TOO_LARGE.into());
     }
 

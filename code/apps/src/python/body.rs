@@ -1,6 +1,7 @@
 //! What an application returns.
 
 use super::exceptions::{traceback, wrong_type};
+use super::finish::Request;
 use super::streams::Streams;
 use gateway::Result;
 use pyo3::prelude::*;
@@ -15,6 +16,8 @@ pub(super) struct PythonBody {
     /// Chunks to come, where the iterable knows how many it has.
     remaining: Option<usize>,
     streams: Streams,
+    /// The call that it is of; none while that has not returned.
+    request: Option<Request>,
 }
 
 impl PythonBody {
@@ -24,10 +27,17 @@ impl PythonBody {
             iterable: Some(iterable.clone().unbind()),
             chunks: None,
             streams,
+            request: None,
         };
         // From here on it is closed whatever comes.
         body.chunks = Some(iterable.try_iter()?.unbind());
         Ok(body)
+    }
+
+    /// The call ends with this body.
+    pub(super) fn of(mut self, request: Request) -> PythonBody {
+        self.request = Some(request);
+        self
     }
 }
 // ANCHOR_END: body
@@ -77,6 +87,7 @@ impl Drop for PythonBody {
             self.chunks = None; // here, where Python's lock is held
         });
         self.streams.close();
+        self.request = None;
     }
 }
 // ANCHOR_END: drop

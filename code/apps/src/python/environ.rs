@@ -19,10 +19,6 @@ pub(super) fn to_dict<'py>(
     dict.set_item("wsgi.version", environ.version)?;
     dict.set_item("wsgi.url_scheme", &environ.url_scheme)?;
     dict.set_item("wsgi.input", streams.input(py)?)?;
-    if environ.get("CONTENT_LENGTH").is_none() {
-        // Not of PEP 3333: a body whose length nobody knows may be read to its end.
-        dict.set_item("wsgi.input_terminated", true)?;
-    }
     dict.set_item("wsgi.errors", streams.errors(py)?)?;
     dict.set_item("wsgi.multithread", environ.multithread)?;
     dict.set_item("wsgi.multiprocess", environ.multiprocess)?;

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use std::error::Error;
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 
 // ANCHOR: failed
 /// An application that has failed, as the server hears of it.
@@ -47,9 +47,8 @@ pub(super) fn line(py: Python<'_>, exception: &PyErr) -> String {
     let name = name.map_or_else(|_| "an exception".to_string(), |name| name.to_string());
     match exception.value(py).str() {
         Ok(text) if text.len().is_ok_and(|length| length > 0) => {
-            // It may say what a client has sent, and stands in a terminal.
-            let text = text.to_string_lossy().replace(char::is_control, " ");
-            format!("{name}: {text}")
+            let text = text.to_string_lossy().replace('\n', "\\n");
+            format!("{name}: {}", printable(&text))
         }
         _ => name,
     }
@@ -64,9 +63,26 @@ pub(super) fn traceback(py: Python<'_>, exception: &PyErr) -> String {
         lines.extract::<Vec<String>>()
     });
     match lines {
-        Ok(lines) => lines.concat(),
+        Ok(lines) => printable(&lines.concat()),
         Err(_) => line(py, exception) + "\n", // one that cannot even be printed
     }
+}
+/// Text of several lines, for a terminal. It may say what a client has sent, which
+/// may be a command to the terminal: as `\u{1b}` it is none.
+pub(super) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' | '\t' => shown.push(character),
+            _ if character.is_control() => shown.extend(character.escape_default()),
+            _ => shown.push(character),
+        }
+    }
+    shown
+}
+/// Text of several lines, to the standard error, where there is no request.
+pub(super) fn say(text: &str) {
+    let _ = gateway::log::Stderr.write_all(text.as_bytes());
 }
 // ANCHOR_END: line
 
@@ -86,29 +102,56 @@ pub(super) fn type_name(object: &Bound<'_, PyAny>) -> String {
 
 // ANCHOR: given
 /// The exception of an `exc_info`, on its way through the server: it comes back
-/// as it went if the head has left.
+/// as it went if the head has left. None where nothing was being handled.
 #[derive(Debug)]
-pub(super) struct Given(PyErr);
+pub(super) struct Given(Option<PyErr>);
 
 impl Given {
-    /// `exc_info` is what `sys.exc_info()` gives: a type, an exception, and
-    /// where it was raised.
+    /// `exc_info` is what `sys.exc_info()` gives: a class, an exception of it, and
+    /// where that was raised; or three times None.
     pub(super) fn of(exc_info: &Bound<'_, PyAny>) -> PyResult<Option<Given>> {
         if !exc_info.is_truthy()? {
             return Ok(None);
         }
-        let wrong = || wrong_type("exc_info", "what sys.exc_info() gives", exc_info);
-        let parts = exc_info.cast::<PyTuple>().map_err(|_| wrong())?;
-        let (exception, place) = (parts.get_item(1)?, parts.get_item(2)?);
-        exception.cast::<PyBaseException>().map_err(|_| wrong())?;
-        let exception = exception.call_method1("with_traceback", (place,))?;
-        Ok(Some(Given(PyErr::from_value(exception))))
+        let wrong = |why: &str| {
+            let why = format!("PEP 3333 wants exc_info to be what sys.exc_info() gives, and {why}");
+            PyTypeError::new_err(why)
+        };
+        let Ok(parts) = exc_info.cast::<PyTuple>() else {
+            let kind = type_name(exc_info);
+            return Err(wrong(&format!("this is of the type {kind}")));
+        };
+        if parts.len() != 3 {
+            return Err(wrong(&format!("this tuple has {} parts", parts.len())));
+        }
+        let (kind, value) = (parts.get_item(0)?, parts.get_item(1)?);
+        let place = parts.get_item(2)?;
+        if kind.is_none() && value.is_none() && place.is_none() {
+            return Ok(Some(Given(None)));
+        }
+        let Ok(exception) = value.cast::<PyBaseException>() else {
+            return Err(wrong(&format!(
+                "its second part is no exception: {value:?}"
+            )));
+        };
+        if !value.is_instance(&kind).unwrap_or(false) {
+            return Err(wrong(&format!(
+                "its first part is not the class of its second: {kind:?}"
+            )));
+        }
+        let placed = exception.call_method1("with_traceback", (&place,));
+        let placed =
+            placed.map_err(|_| wrong(&format!("its third part is no traceback: {place:?}")))?;
+        Ok(Some(Given(Some(PyErr::from_value(placed)))))
     }
 }
 
 impl fmt::Display for Given {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        match &self.0 {
+            Some(exception) => exception.fmt(f),
+            None => f.write_str("exc_info had no exception, and the head of the answer has left"),
+        }
     }
 }
 
@@ -119,7 +162,10 @@ impl Error for Given {}
 /// An error of the server's, for an application that may want to catch it.
 pub(super) fn into_exception(py: Python<'_>, error: gateway::Error) -> PyErr {
     let error = match error.downcast::<Given>() {
-        Ok(given) => return given.0,
+        Ok(given) => match *given {
+            Given(Some(exception)) => return exception,
+            nothing => nothing.into(), // there is nothing to raise again
+        },
         Err(error) => error,
     };
     let error = match error.downcast::<io::Error>() {

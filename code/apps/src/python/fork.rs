@@ -2,7 +2,11 @@
 
 use pyo3::ffi::{PyGILState_Ensure, PyGILState_Release, PyGILState_STATE, Py_IsInitialized};
 use pyo3::ffi::{PyOS_AfterFork_Child, PyOS_AfterFork_Parent, PyOS_BeforeFork};
+use pyo3::prelude::*;
+use pyo3::types::IntoPyDict;
 use std::marker::PhantomData;
+use std::process;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 // ANCHOR: fork
 /// Python, held still between [`before_fork`] and what comes after.
@@ -22,6 +26,7 @@ pub(crate) fn before_fork() -> Fork {
         (Py_IsInitialized() != 0).then(|| {
             let held = PyGILState_Ensure();
             PyOS_BeforeFork();
+            FORKING.store(true, Ordering::Relaxed);
             held
         })
     };
@@ -42,6 +47,8 @@ impl Fork {
             // that it has, held the lock. It is given back as it was taken.
             unsafe {
                 PyOS_AfterFork_Child();
+                FORKING.store(false, Ordering::Relaxed);
+                CHILD.store(process::id(), Ordering::Relaxed);
                 PyGILState_Release(held);
             }
         }
@@ -54,12 +61,44 @@ impl Fork {
 }
 // ANCHOR_END: after_fork
 
+// ANCHOR: exit_hooks
+/// Whether a server is forking.
+static FORKING: AtomicBool = AtomicBool::new(false);
+
+/// The process, if a server has forked it.
+static CHILD: AtomicU32 = AtomicU32::new(0);
+
+/// Whether a server has forked this process.
+pub(super) fn is_child() -> bool {
+    CHILD.load(Ordering::Relaxed) == process::id()
+}
+
+/// What was registered with `atexit` before the fork is to run once, in the parent.
+#[pyfunction]
+fn forget_exit_hooks(py: Python<'_>) -> PyResult<()> {
+    if FORKING.load(Ordering::Relaxed) {
+        py.import("atexit")?.call_method0("_clear")?;
+    }
+    Ok(())
+}
+
+/// Makes that the first hook of a fork: those that come after it may register
+/// something with `atexit` in the child.
+pub(super) fn prepare(py: Python<'_>) -> PyResult<()> {
+    let hook = [("after_in_child", wrap_pyfunction!(forget_exit_hooks, py)?)];
+    let register = py.import("os")?.getattr("register_at_fork")?;
+    register.call((), Some(&hook.into_py_dict(py)?))?;
+    Ok(())
+}
+// ANCHOR_END: exit_hooks
+
 // ANCHOR: in_parent
 impl Drop for Fork {
     fn drop(&mut self) {
         if let Some(held) = self.held.take() {
             // SAFETY: this thread holds the lock, and gives it back as it was taken.
             unsafe {
+                FORKING.store(false, Ordering::Relaxed);
                 PyOS_AfterFork_Parent();
                 PyGILState_Release(held);
             }

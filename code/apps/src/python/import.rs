@@ -1,7 +1,7 @@
 //! From `module:callable` to an object of Python's.
 
 use super::application;
-use super::exceptions::{line, traceback, type_name};
+use super::exceptions::{line, say, traceback, type_name};
 use super::interpreter::{keeping_signals, start, virtual_environment};
 use crate::LoadError;
 use gateway::Application;
@@ -21,8 +21,7 @@ use pyo3::types::{PyDict, PyModule, PyTuple, PyType};
 /// Whatever stands in its way, in a line; after a traceback where the module
 /// itself has failed.
 pub(crate) fn load(name: &str) -> Result<Box<dyn Application>, LoadError> {
-    let no_colon = || LoadError::NoColon(name.to_string());
-    let (module, callable) = name.split_once(':').ok_or_else(no_colon)?;
+    let (module, callable) = crate::parts(name);
     start().map_err(LoadError::Python)?;
     Python::attach(|py| {
         let found = find(py, module, callable).map_err(LoadError::Python)?;
@@ -98,13 +97,10 @@ fn environment() -> String {
     }
 }
 
-/// Python's words, and then ours.
+/// Says Python's words at once, and gives ours.
 fn failed(py: Python<'_>, doing: &str, exception: &PyErr) -> String {
-    format!(
-        "{}{doing}: {}",
-        traceback(py, exception),
-        line(py, exception)
-    )
+    say(&traceback(py, exception));
+    format!("{doing}: {}", line(py, exception))
 }
 // ANCHOR_END: is_missing
 

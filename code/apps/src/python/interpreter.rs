@@ -1,5 +1,6 @@
 //! Starting Python.
 
+use super::{finish, fork};
 use pyo3::ffi::{PyConfig, PyConfig_Clear, PyConfig_InitPythonConfig, PyConfig_SetBytesString};
 use pyo3::ffi::{PyEval_SaveThread, PyStatus, PyStatus_Exception, Py_InitializeFromConfig};
 use pyo3::prelude::*;
@@ -141,7 +142,9 @@ fn prepare(py: Python<'_>) -> PyResult<()> {
 
     let program = env::args_os().next().unwrap_or_default();
     sys.setattr("argv", [program.as_os_str()])?;
+    fork::prepare(py)?; // before `threading`, which has a hook of its own
     py.import("threading")?; // which takes this thread for the main one
+    finish::prepare(py)?;
     give_back_ctrl_c(py)
 }
 // ANCHOR_END: prepare

@@ -11,7 +11,9 @@
 //! | `start_response.rs` | `start_response` and `write`                          |
 //! | `body.rs`           | what an application returns, chunk by chunk           |
 //! | `exceptions.rs`     | exceptions that become errors, and the other way      |
+//! | `length.rs`         | a length for a body that came without one             |
 //! | `fork.rs`           | a process that forks with an interpreter inside       |
+//! | `finish.rs`         | a process that ends with an interpreter inside        |
 //!
 //! The interpreter's lock is held while Python runs and never while a socket is
 //! waited for: [`Python::attach`] takes it, [`Python::detach`] gives it back.
@@ -19,17 +21,22 @@
 mod body;
 mod environ;
 mod exceptions;
+mod finish;
 mod fork;
 mod import;
 mod interpreter;
+mod length;
 mod start_response;
 mod streams;
 
+pub(crate) use finish::{finish, finish_on_signals};
 pub(crate) use fork::{before_fork, Fork};
 pub(crate) use import::load;
 
 use body::PythonBody;
+use finish::Request;
 use gateway::{Application, Body, Environ, StartResponse};
+use length::give_length;
 use pyo3::prelude::*;
 use streams::Streams;
 
@@ -37,11 +44,13 @@ use streams::Streams;
 /// A callable of Python's as an application of ours.
 fn application(callable: Py<PyAny>) -> impl Application {
     move |mut environ: Environ, start_response: StartResponse| {
+        let request = Request::begin();
+        give_length(&mut environ)?;
         let streams = Streams::of(&mut environ);
         Python::attach(|py| {
             let answer = call(py, &callable, &environ, &streams, start_response);
             match answer {
-                Ok(body) => Ok(Box::new(body) as Body),
+                Ok(body) => Ok(Box::new(body.of(request)) as Body),
                 Err(exception) => Err(streams.report(py, exception)),
             }
         })

@@ -35,6 +35,10 @@ impl Start {
         let py = status.py();
         let status = native(status, "a status")?;
         let status = status.to_str()?;
+        if latin_1(status).is_none() {
+            let why = "the status has a character that is none of latin-1";
+            return Err(PyValueError::new_err(why));
+        }
         let headers = fields(headers)?;
         let given = exc_info.map(Given::of).transpose()?.flatten();
 

@@ -1,6 +1,6 @@
 //! `wsgi.input`, `wsgi.errors` and `wsgi.file_wrapper`.
 
-use super::exceptions::{traceback, Failed};
+use super::exceptions::{printable, traceback, Failed};
 use gateway::http::Refused;
 use gateway::Environ;
 use pyo3::exceptions::PyValueError;
@@ -180,6 +180,7 @@ impl Errors {
     /// Gives the number of characters, as every text file does.
     fn write(&self, py: Python<'_>, text: &Bound<'_, PyString>) -> PyResult<usize> {
         let written = text.to_string_lossy(); // a lone surrogate is not worth an error
+        let written = printable(&written);
         py.detach(|| lock(&self.0).write_all(written.as_bytes()))?;
         text.len()
     }

@@ -2,7 +2,7 @@
 
 #![allow(dead_code)] // each test takes what it needs
 
-use gateway::http::{read_head, Head, RequestBody};
+use gateway::http::{read_head, Head, Limits, RequestBody};
 use gateway::{respond, validator, Application, Environ, Input, Outcome};
 use std::io::{self, BufRead, Read, Write};
 use std::sync::{Arc, Mutex};
@@ -46,8 +46,9 @@ impl Answer {
 /// The answer to the request that these bytes are, under the validator.
 pub fn ask(application: &dyn Application, request: impl Into<Vec<u8>>) -> Answer {
     let mut connection = io::Cursor::new(request.into());
-    let head = Head::parse(&read_head(&mut connection).unwrap()).unwrap();
-    let body = RequestBody::new(connection, head.framing);
+    let limits = Limits::DEFAULT;
+    let head = Head::parse(&read_head(&mut connection, &limits).unwrap(), &limits).unwrap();
+    let body = RequestBody::new(connection, head.framing, &limits);
     ask_with(
         application,
         environ(&head, Box::new(body)),
@@ -57,7 +58,11 @@ pub fn ask(application: &dyn Application, request: impl Into<Vec<u8>>) -> Answer
 
 /// The same, with a body that comes as it likes.
 pub fn request(application: &dyn Application, line: &str, body: Input, output: Output) -> Answer {
-    let head = Head::parse(format!("{line} HTTP/1.0\r\n\r\n").as_bytes()).unwrap();
+    let head = Head::parse(
+        format!("{line} HTTP/1.0\r\n\r\n").as_bytes(),
+        &Limits::DEFAULT,
+    )
+    .unwrap();
     ask_with(application, environ(&head, body), output)
 }
 

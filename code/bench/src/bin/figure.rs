@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("figure: {error:#}");
+            bench::say(&format!("figure: {error:#}"));
             ExitCode::FAILURE
         }
     }

@@ -11,10 +11,10 @@ fn main() -> std::process::ExitCode {
     #[cfg(target_os = "linux")]
     match linux::run() {
         Ok(()) => return std::process::ExitCode::SUCCESS,
-        Err(error) => eprintln!("fork_cost: {error:#}"),
+        Err(error) => bench::say(&format!("fork_cost: {error:#}")),
     }
     #[cfg(not(target_os = "linux"))]
-    eprintln!("fork_cost: it reads /proc, which only Linux has; run it there");
+    bench::say("fork_cost: it reads /proc, which only Linux has; run it there");
     std::process::ExitCode::FAILURE
 }
 
@@ -22,7 +22,7 @@ fn main() -> std::process::ExitCode {
 mod linux {
     use anyhow::{ensure, Context, Result};
     use bench::machine;
-    use bench::record::{ForkCost, ForkSize, Record, Spread};
+    use bench::record::{check_writable, ForkCost, ForkSize, Record, Spread};
     use clap::Parser;
     use nix::libc;
     use nix::sys::mman::{madvise, mmap_anonymous, munmap, MapFlags, MmapAdvise, ProtFlags};
@@ -30,6 +30,7 @@ mod linux {
     use nix::unistd::{fork, ForkResult};
     use procfs::{Current, Meminfo};
     use std::ffi::c_void;
+    use std::io::Write;
     use std::num::NonZeroUsize;
     use std::path::PathBuf;
     use std::ptr::NonNull;
@@ -64,6 +65,9 @@ mod linux {
     pub fn run() -> Result<()> {
         let options = Options::parse();
         check_memory(&options)?;
+        if let Some(file) = &options.json {
+            check_writable(file)?;
+        }
         let machine = machine::describe()?;
         let mut medians = vec![Vec::new(); options.megabytes.len()];
         let mut resident = vec![0; options.megabytes.len()];
@@ -90,14 +94,19 @@ mod linux {
             });
         }
         let pages = if options.huge { "huge" } else { "4 KiB" };
-        println!("pages: {pages}; medians of {} rounds", options.rounds);
-        println!(
+        // Nobody may read it any more: the record counts.
+        let mut terminal = std::io::stdout();
+        let rounds = options.rounds;
+        let _ = writeln!(terminal, "pages: {pages}; medians of {rounds} rounds");
+        let _ = writeln!(
+            terminal,
             "{:>10}  {:>12}  {:>9}  {:>17}",
             "touched MB", "resident MB", "median us", "min - max"
         );
         for size in &sizes {
             let time = size.microseconds;
-            println!(
+            let _ = writeln!(
+                terminal,
                 "{:>10}  {:>12}  {:>9.0}  {:>17}",
                 size.megabytes,
                 size.resident_megabytes,

@@ -1,0 +1,38 @@
+//! What middleware costs: an application alone, and inside of a hundred layers of
+//! three kinds.
+
+use gateway::{respond, validator, Application, Body, Environ, StartResponse};
+use std::time::Instant;
+
+type App = Box<dyn Application>;
+
+fn through(app: App) -> App {
+    Box::new(move |environ: Environ, start_response: StartResponse| app(environ, start_response))
+}
+
+fn wrapping(app: App) -> App {
+    Box::new(move |environ: Environ, mut start_response: StartResponse| {
+        let started: StartResponse = Box::new(move |s, h, e| start_response(s, h, e));
+        let body = app(environ, started)?;
+        Ok(Box::new(body) as Body)
+    })
+}
+
+fn main() {
+    let layers: [(&str, fn(App) -> App); 3] = [
+        ("passes it on", through),
+        ("wraps both", wrapping),
+        ("validator", |app| Box::new(validator(app))),
+    ];
+    for (name, layer) in layers {
+        for count in [0, 100] {
+            let bare: App = Box::new(apps::wsgiapp::app);
+            let app = (0..count).fold(bare, |app, _| layer(app));
+            let start = Instant::now();
+            for _ in 0..20_000 {
+                respond(&app, Environ::testing_defaults(), std::io::sink());
+            }
+            println!("{name}, {count} layers: {:?}", start.elapsed() / 20_000);
+        }
+    }
+}

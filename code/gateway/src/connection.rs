@@ -1,0 +1,273 @@
+//! What every server of the course does with a connection, whoever calls it and
+//! wherever: reads one request from it, makes its environ, prints both sides of the
+//! conversation, and closes in stages.
+
+use crate::http::{read_head, Framing, Head, Limits, RequestBody};
+use crate::log::print;
+use crate::{Environ, Outcome};
+use nix::libc::{self, c_int};
+use std::io::{self, BufReader, ErrorKind, Read, Write};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+// ANCHOR: connection
+const READ_SIZE: usize = 1024; // bytes read at a time: most heads are one read
+
+/// A connection that a reader and a writer hold at the same time. The last to
+/// let go of it closes it.
+#[derive(Clone)]
+pub struct Connection(Arc<Shared>);
+
+struct Shared {
+    stream: TcpStream,
+    peer: SocketAddr,
+    /// Bytes read so far.
+    received: AtomicU64,
+    /// Whether the client waits to be told that its body is wanted.
+    expects_continue: AtomicBool,
+    /// Where the request ends; not known of one that was refused.
+    end: OnceLock<End>,
+}
+// ANCHOR_END: connection
+
+// ANCHOR: read_write
+impl Read for Connection {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut stream = &self.0.stream;
+        if self.0.expects_continue.swap(false, Ordering::Relaxed) {
+            stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        }
+        loop {
+            match stream.read(buffer) {
+                // The handler of some signal, an application's perhaps, has run.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => return read.inspect(|read| self.count(*read)),
+            }
+        }
+    }
+}
+
+impl Write for Connection {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Once the answer has begun, nothing may stand inside of it.
+        self.0.expects_continue.store(false, Ordering::Relaxed);
+        (&self.0.stream).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        (&self.0.stream).flush()
+    }
+}
+
+impl Connection {
+    fn count(&self, read: usize) {
+        self.0.received.fetch_add(read as u64, Ordering::Relaxed);
+    }
+}
+// ANCHOR_END: read_write
+
+// ANCHOR: request
+/// A request whose head has been read.
+pub struct Request {
+    /// Its head.
+    pub head: Head,
+    /// What comes after it.
+    pub body: RequestBody<BufReader<Connection>>,
+    /// The client's address.
+    pub peer: SocketAddr,
+}
+
+/// Where a request ends.
+struct End {
+    /// After so many bytes of the connection, where its head says so.
+    bytes: Option<u64>,
+    /// Whether its body has been read to its end.
+    seen: Arc<AtomicBool>,
+}
+// ANCHOR_END: request
+
+// ANCHOR: read_request
+impl Connection {
+    /// Takes over a connection that has been accepted.
+    pub fn new(stream: TcpStream, peer: SocketAddr) -> Connection {
+        Connection(Arc::new(Shared {
+            stream,
+            peer,
+            received: AtomicU64::new(0),
+            expects_continue: AtomicBool::new(false),
+            end: OnceLock::new(),
+        }))
+    }
+
+    /// Reads the head of a request, shows it to `log` as it came, and parses it.
+    /// None if the client has left without a word.
+    ///
+    /// # Errors
+    ///
+    /// A [`Refused`](crate::http::Refused) request; any error of the connection.
+    pub fn read_request(
+        &self,
+        limits: &Limits,
+        log: impl FnOnce(&[u8]),
+    ) -> io::Result<Option<Request>> {
+        let mut reader = BufReader::with_capacity(READ_SIZE, self.clone());
+        let bytes = read_head(&mut reader, limits)?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        log(&bytes);
+        let head = Head::parse(&bytes, limits)?;
+        let waits = head.expects_continue() && reader.buffer().is_empty();
+        self.0.expects_continue.store(waits, Ordering::Relaxed);
+
+        let body = RequestBody::new(reader, head.framing, limits);
+        let end = End {
+            bytes: match head.framing {
+                Framing::Length(length) => Some(bytes.len() as u64 + length),
+                Framing::Chunked => None,
+            },
+            seen: body.ended(),
+        };
+        let _ = self.0.end.set(end); // there is one request
+        let peer = self.0.peer;
+        Ok(Some(Request { head, body, peer }))
+    }
+}
+// ANCHOR_END: read_request
+
+// ANCHOR: environ
+impl Request {
+    /// The environ: what the head says, and what only a server knows, its own
+    /// address and name and the client's address.
+    pub fn environ(self, server: SocketAddr, software: &str) -> Environ {
+        let mut environ = self.head.environ(Box::new(self.body));
+        let name = match server.ip() {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"), // as in a URI: RFC 3986, section 3.2.2
+        };
+        environ.set("SERVER_NAME", name);
+        environ.set("SERVER_PORT", server.port().to_string());
+        environ.set("SERVER_SOFTWARE", software);
+        environ.set("REMOTE_ADDR", self.peer.ip().to_string());
+        environ.set("REMOTE_PORT", self.peer.port().to_string());
+        environ
+    }
+}
+// ANCHOR_END: environ
+
+// ANCHOR: close
+impl Connection {
+    /// Closes in stages (RFC 9112, section 9.6). A close with bytes unread, or
+    /// before bytes that still come, is a reset, and may cost the client an answer
+    /// that it has not received yet. So the end of the answer is announced, and
+    /// what comes is read and thrown away, until the request is whole and the
+    /// client's kernel has acknowledged the answer; until the client closes; or
+    /// for as long as `patience` lasts.
+    pub fn close(self, patience: Duration) {
+        if !self.is_over() {
+            let _ = self.linger(patience); // the client may have left
+        }
+        if Arc::strong_count(&self.0) > 1 {
+            // Somebody keeps a copy, and the client should not wait for that.
+            let _ = self.0.stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    fn linger(&self, patience: Duration) -> io::Result<()> {
+        let mut stream = &self.0.stream;
+        stream.shutdown(Shutdown::Write)?;
+        let end = Instant::now() + patience;
+        let mut pause = Duration::from_millis(1); // until the next look
+        let mut unwanted = [0; 8192];
+        while !self.is_over() && Instant::now() < end {
+            stream.set_read_timeout(Some(pause))?;
+            match stream.read(&mut unwanted) {
+                Ok(0) => return Ok(()), // it has closed too
+                Ok(read) => self.count(read),
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut => pause *= 2,
+                    ErrorKind::Interrupted => {}
+                    _ => return Err(error),
+                },
+            }
+            pause = pause.min(end.saturating_duration_since(Instant::now()));
+        }
+        Ok(())
+    }
+    // ANCHOR_END: close
+
+    // ANCHOR: is_over
+    /// Whether the request has come, and all of the answer has arrived.
+    fn is_over(&self) -> bool {
+        let received = self.0.received.load(Ordering::Relaxed);
+        let whole = self.0.end.get().is_some_and(|end| {
+            end.seen.load(Ordering::Relaxed) || end.bytes.is_some_and(|bytes| bytes <= received)
+        });
+        whole && unread(&self.0.stream) == Some(0) && unacknowledged(&self.0.stream) == Some(0)
+    }
+}
+
+/// Bytes that have come and that nobody has read.
+fn unread(stream: &TcpStream) -> Option<c_int> {
+    nix::ioctl_read_bad!(fionread, libc::FIONREAD, c_int);
+    let mut bytes = 0;
+    // SAFETY: the descriptor is open, and the kernel writes one int, which is there.
+    unsafe { fionread(stream.as_raw_fd(), &mut bytes) }.ok()?;
+    Some(bytes)
+}
+
+/// Bytes that have been sent and that the client's kernel has not acknowledged.
+/// None where the system does not say.
+fn unacknowledged(stream: &TcpStream) -> Option<c_int> {
+    #[cfg(target_os = "linux")]
+    {
+        nix::ioctl_read_bad!(siocoutq, libc::TIOCOUTQ, c_int);
+        let mut bytes = 0;
+        // SAFETY: the descriptor is open, and the kernel writes one int, which is there.
+        unsafe { siocoutq(stream.as_raw_fd(), &mut bytes) }.ok()?;
+        Some(bytes)
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+// ANCHOR_END: is_over
+
+// ANCHOR: log
+/// Prints the head of a request, each line behind a `<`, as `curl -v` prints what
+/// comes.
+pub fn print_request(head: &[u8]) {
+    print(&marked(b'<', head));
+}
+
+/// Prints the head of an answer, each line behind a `>`, and how many bytes of a
+/// body went after it.
+pub fn print_response(outcome: &Outcome) {
+    let mut text = marked(b'>', &outcome.head);
+    let _ = writeln!(text, "}} [{} bytes data]", outcome.body);
+    print(&text);
+}
+
+/// The lines of a head, each behind a mark.
+fn marked(mark: u8, head: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(2 * head.len());
+    for line in head.split_inclusive(|byte| *byte == b'\n') {
+        let line = line.trim_ascii_end();
+        text.push(mark);
+        text.extend(line.first().map(|_| b' '));
+        // A client could send what a terminal takes for a command.
+        let shown = |byte: &u8| {
+            if matches!(byte, b' '..=b'~') {
+                *byte
+            } else {
+                b'?'
+            }
+        };
+        text.extend(line.iter().map(shown));
+        text.push(b'\n');
+    }
+    text
+}
+// ANCHOR_END: log

@@ -1,0 +1,91 @@
+//! The server's own words: on the standard output what it did, on the standard
+//! error what went wrong.
+//!
+//! Whoever reads them may stop reading, or be gone. That is no client's affair, so
+//! nothing here fails, panics or waits. Nor does anything hold a lock, which a
+//! `fork` in another thread would leave locked in the child for good.
+
+use nix::libc::PIPE_BUF;
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use nix::unistd::write;
+use nix::{errno::Errno, Result};
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+// ANCHOR: print
+/// Writes `text` to the standard output, as it stands.
+pub fn print(text: &[u8]) {
+    static LEFT_OUT: AtomicUsize = AtomicUsize::new(0);
+    write_now(io::stdout().as_fd(), text, &LEFT_OUT);
+}
+
+/// Writes a line to the standard error, made [`printable`](crate::printable): a
+/// client's words may be in it.
+pub fn complain(line: impl std::fmt::Display) {
+    let line = crate::printable(&line.to_string(), "") + "\n";
+    let _ = Stderr.write_all(line.as_bytes());
+}
+
+/// The standard error, as it stands and without a lock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        static LEFT_OUT: AtomicUsize = AtomicUsize::new(0);
+        write_now(io::stderr().as_fd(), text, &LEFT_OUT);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+// ANCHOR_END: print
+
+// ANCHOR: write_now
+/// Writes as much of `text` as `to` takes at once. What it does not take is left
+/// out, and counted; the count is told before the next text.
+fn write_now(to: BorrowedFd, text: &[u8], left_out: &AtomicUsize) {
+    let before = left_out.swap(0, Ordering::Relaxed);
+    let mut gap = String::new();
+    if before > 0 {
+        let _ = write!(gap, "\n[{before} bytes were left out: nobody read them]\n");
+    }
+    let told = write_some(to, gap.as_bytes());
+    let lost = match told == gap.len() {
+        true => text.len() - write_some(to, text),
+        false => before + text.len(),
+    };
+    left_out.fetch_add(lost, Ordering::Relaxed);
+}
+
+/// How many bytes were written without waiting.
+fn write_some(to: BorrowedFd, text: &[u8]) -> usize {
+    let mut written = 0;
+    while written < text.len() {
+        // A pipe that is ready takes this much in one go, and no other file waits.
+        let end = text.len().min(written + PIPE_BUF);
+        match is_ready(to).and_then(|ready| {
+            if ready {
+                write(to, &text[written..end])
+            } else {
+                Ok(0)
+            }
+        }) {
+            Ok(0) => break,
+            Ok(bytes) => written += bytes,
+            Err(Errno::EINTR) => {}
+            Err(_) => return text.len(), // the reader has gone, and nobody misses it
+        }
+    }
+    written
+}
+
+fn is_ready(to: BorrowedFd) -> Result<bool> {
+    let mut files = [PollFd::new(to, PollFlags::POLLOUT)];
+    Ok(poll(&mut files, PollTimeout::ZERO)? > 0)
+}
+// ANCHOR_END: write_now

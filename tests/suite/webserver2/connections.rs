@@ -1,0 +1,322 @@
+//! Connections from accept to close, and what is said of them.
+
+use super::{ask, echoed, serves, whole, HELLO};
+use nix::sys::signal::{kill, Signal};
+use nix::unistd::Pid;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStderr, ChildStdout, Stdio};
+use tests::answer::Answer;
+use tests::client::{get, Client, End};
+use tests::programs;
+use tests::server::{end_with_parent, Server};
+use tests::{has_tool, left_out, wait_for};
+
+const BOTH: [&str; 2] = ["webserver2", "webserver3h"];
+
+/// A close would be a reset where something is unread, and where something comes
+/// after it, and the answer is larger than what a system keeps for its client.
+#[test]
+fn nothing_that_comes_behind_a_request_costs_the_answer() {
+    for program in BOTH {
+        let server = Server::start(&format!("{program} streamapp:large"));
+        for size in [60, 1_023, 1_024, 1_025, 2_048] {
+            let start = "GET / HTTP/1.1\r\nHost: x\r\nX: ";
+            let value = "x".repeat(size - start.len() - 4);
+            let request = format!("{start}{value}\r\n\r\n");
+            let at_once = [&request[..], &get("/second")].concat();
+            let answer = whole(server.connect().exchange(at_once.as_bytes()));
+            assert_eq!(answer.body.len(), 1_000_000, "{program}, {size}");
+
+            // The second comes when the first is being answered, and again.
+            let mut client = server.connect();
+            let mut came = client.send(&request).read_some();
+            client.send(get("/second"));
+            came.extend(client.read_some());
+            client.send(get("/third"));
+            let (rest, end) = client.read_to_end();
+            came.extend(rest);
+            let answer = whole((came, end));
+            assert_eq!(answer.body.len(), 1_000_000, "{program}, {size}");
+        }
+    }
+}
+
+/// The request has come, and the answer has arrived: there is nothing to wait for,
+/// whether anybody has read the body or not.
+#[test]
+fn a_client_that_keeps_its_end_open_holds_nobody() {
+    for application in ["echoapp:app", "wsgiapp:app"] {
+        let server = Server::start(&format!("webserver2 {application} --linger 1h"));
+        for request in [
+            get("/"),
+            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n12345".to_string(),
+        ] {
+            let mut first = server.connect();
+            let answer = whole(first.send(&request).read_to_end());
+            assert_eq!(answer.status, "200 OK");
+            assert_eq!(ask(&server, get("/")).status, "200 OK", "{application}");
+            drop(first);
+        }
+    }
+}
+
+/// Neither HTTP's silence nor a body without end holds it longer than it was told.
+#[test]
+fn patience_is_an_option() {
+    let server = Server::start("webserver2 wsgiapp:app --linger 0s");
+    let mut first = server.connect();
+    let head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n";
+    first.send(head).read_some(); // and its body never comes
+    assert_eq!(ask(&server, get("/")).body, HELLO.as_bytes());
+    drop(first);
+}
+
+/// PEP 3333: the application asks for the body by reading.
+#[test]
+fn nobody_is_told_to_send_what_nobody_reads() {
+    let head = |length| {
+        format!("POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n")
+    };
+    for program in BOTH {
+        let server = Server::start(&format!("{program} validator:wsgiapp:app"));
+        let answer = whole(server.connect().send(head(5)).finish().read_to_end());
+        assert_eq!((&answer.status[..], &answer.text()[..]), ("200 OK", HELLO));
+
+        // Nor is one that does not wait.
+        let server = Server::start(&format!("{program} validator:echoapp:app"));
+        let answer = ask(&server, head(5) + "12345");
+        assert_eq!(echoed(&answer).1, b"12345");
+        assert_eq!(answer.status, "200 OK");
+    }
+}
+
+#[test]
+fn each_limit_is_an_option() {
+    let fields = |number| "X: y\r\n".repeat(number);
+    let post = |fields: &str| format!("POST / HTTP/1.1\r\nHost: x\r\n{fields}\r\n");
+    let chunk = |line: &str| post("Transfer-Encoding: chunked\r\n") + line + "\r\nx\r\n0\r\n\r\n";
+    for program in BOTH {
+        let server = Server::start(&format!(
+            "{program} echoapp:app --max-line 40 --max-head 1K --max-fields 10 --max-body 2K \
+             --max-chunk-line 8"
+        ));
+        for (fits, does_not, status) in [
+            (
+                get(&"/x".repeat(10)),
+                get(&"/x".repeat(20)),
+                "414 URI Too Long",
+            ),
+            (
+                post(&format!("X: {}\r\n", "y".repeat(900))),
+                post(&format!("X: {}\r\n", "y".repeat(1_024))),
+                "431 Request Header Fields Too Large",
+            ),
+            (
+                post(&fields(9)),
+                post(&fields(10)),
+                "431 Request Header Fields Too Large",
+            ),
+            (
+                post("Content-Length: 2048\r\n") + &"x".repeat(2_048),
+                post("Content-Length: 2049\r\n"),
+                "413 Content Too Large",
+            ),
+            (chunk("1;a=b"), chunk("1;a=bcdef"), "400 Bad Request"),
+        ] {
+            assert_eq!(ask(&server, &fits).status, "200 OK", "{fits}");
+            assert_eq!(ask(&server, &does_not).status, status, "{does_not}");
+        }
+    }
+    // Without options, what people really upload goes through.
+    let server = Server::start("webserver2 echoapp:app");
+    let upload = "Content-Length: 50000000\r\n";
+    let answer = ask(&server, post(upload) + &"x".repeat(50_000_000));
+    assert_eq!(echoed(&answer).1.len(), 50_000_000);
+}
+
+/// RFC 3986, section 3.2.2, by way of RFC 3875, section 4.1.14.
+#[test]
+fn the_name_of_an_ipv6_server_stands_in_brackets() {
+    for program in BOTH {
+        let server = Server::try_start(&format!("{program} validator:echoapp:app"), "[::1]:0");
+        let server = server.unwrap();
+        let answer = ask(&server, "GET / HTTP/1.0\r\n\r\n");
+        let (environ, _) = echoed(&answer);
+        assert!(
+            environ.lines().any(|line| line == "SERVER_NAME=[::1]"),
+            "{environ}"
+        );
+        assert!(
+            environ.lines().any(|line| line == "REMOTE_ADDR=::1"),
+            "{environ}"
+        );
+    }
+}
+
+/// accept(2): what the new connection suffers from is no reason to stop.
+#[test]
+fn errors_of_accept_end_nobody() {
+    if !has_tool("strace") {
+        return left_out("errors of accept", "strace");
+    }
+    for error in [
+        "EPROTO",
+        "EHOSTUNREACH",
+        "ENETDOWN",
+        "EPERM",
+        "EMFILE",
+        "ECONNABORTED",
+    ] {
+        let inject = format!("inject=accept4:error={error}:when=1..2");
+        let setup = tests::server::Setup::new("webserver2 wsgiapp:app");
+        let tool = [
+            "strace",
+            "-o",
+            "/dev/null",
+            "-e",
+            "trace=accept4",
+            "-e",
+            &inject,
+        ];
+        let mut server = setup.under(&tool).start().unwrap();
+        assert_eq!(ask(&server, get("/")).text(), HELLO, "{error}");
+        let errors = server.errors();
+        assert_eq!(errors.matches("accept: ").count(), 2, "{error}: {errors}");
+        serves(&mut server);
+    }
+}
+
+/// A server whose outputs are ours to read, or not.
+struct Watched {
+    child: Child,
+    address: SocketAddr,
+    output: Option<BufReader<ChildStdout>>,
+    errors: Option<ChildStderr>,
+}
+
+impl Watched {
+    fn start(program: &str) -> Watched {
+        let mut command = programs::command(&format!("{program} 127.0.0.1:0"));
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        end_with_parent(&mut command);
+        let mut child = command.spawn().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        let address = line.trim_end().strip_prefix("Serving HTTP on http://");
+        let address = address.and_then(|rest| rest.strip_suffix("/ ..."));
+        let address = address.unwrap_or_else(|| panic!("{program} began with `{line}`"));
+        Watched {
+            address: address.parse().unwrap(),
+            errors: child.stderr.take(),
+            output: Some(output),
+            child,
+        }
+    }
+
+    fn ask(&self, request: &str) -> Answer {
+        whole(Client::connect(self.address).exchange(request.as_bytes()))
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Its readers may have gone, and may have stopped reading without going.
+#[test]
+fn a_log_that_nobody_reads_costs_no_client_anything() {
+    let programs = ["webserver2", "webserver3h", "range", "compress", "mounted"];
+    for program in programs {
+        let mut server = Watched::start(&format!("{program} wsgiapp:app"));
+        server.output = None;
+        server.errors = None;
+        for request in [&get("/wiki"), "GET / HTTP/2.0\r\n\r\n", "nonsense\r\n\r\n"] {
+            for _ in 0..3 {
+                let answer = server.ask(request);
+                let wanted = if request.contains("wiki") {
+                    "200 OK"
+                } else {
+                    "4"
+                };
+                let wanted = if request.contains("2.0") {
+                    "505"
+                } else {
+                    wanted
+                };
+                assert!(answer.status.starts_with(wanted), "{program}: {answer:?}");
+            }
+        }
+        assert!(
+            server.child.try_wait().unwrap().is_none(),
+            "{program} ended"
+        );
+    }
+
+    // A pipe keeps 64 KiB on Linux, and at most a megabyte elsewhere.
+    for program in BOTH {
+        let mut server = Watched::start(&format!("{program} failapp:late"));
+        let long = format!(
+            "GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n",
+            "y".repeat(50_000)
+        );
+        for _ in 0..30 {
+            let answer = server.ask(&long);
+            assert_eq!(answer.text(), "All is w", "{program}");
+        }
+        if program == "webserver3h" {
+            continue; // what a child has left out, only that child could tell
+        }
+        // Whoever reads again learns that something is missing.
+        let pid = server.child.id() as i32;
+        let output = server.output.take().unwrap();
+        let reader = std::thread::spawn(move || {
+            let mut lines = output.lines().map_while(Result::ok);
+            lines.any(|line| line.ends_with(" bytes were left out: nobody read them]"))
+        });
+        wait_for("the gap to be told", || {
+            server.ask(&long);
+            reader.is_finished().then_some(())
+        });
+        assert!(reader.join().unwrap(), "{program}");
+        let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        let mut errors = String::new();
+        server
+            .errors
+            .take()
+            .unwrap()
+            .read_to_string(&mut errors)
+            .unwrap();
+        assert!(!errors.contains("panicked"), "{program}: {errors}");
+    }
+}
+
+/// What was typed, or what a client has sent, is no command for the terminal.
+#[test]
+fn errors_hold_no_control_characters() {
+    for program in BOTH {
+        let mut command = programs::command(program);
+        command.arg("x\u{1b}[31m:app");
+        let (code, _, errors) = tests::server::run_to_end(&mut command);
+        assert_eq!(code, Some(1));
+        assert!(errors.contains("[31m"), "{errors}");
+        assert!(!errors.trim_end().contains(char::is_control), "{errors:?}");
+    }
+    let server = Server::start("webserver2 failapp:panic");
+    ask(
+        &server,
+        "GET /\x1b[31m HTTP/1.1\r\nHost: \x1b\r\nX\x1b: y\r\n\r\n",
+    );
+    server.wait_for_output("bytes data]");
+    let text = server.output() + &server.errors();
+    let allowed = |c: char| !c.is_control() || c == '\n';
+    assert!(text.chars().all(allowed), "{text:?}");
+    assert_eq!(server.connect().finish().read_to_end().1, End::Closed);
+}
