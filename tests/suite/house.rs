@@ -58,6 +58,29 @@ fn parts_have_plain_manifests() {
     }
 }
 
+/// The lints stand in every package, because what inherits from the workspace cannot
+/// be copied out of it, and so does the Rust that is needed.
+#[test]
+fn packages_have_the_same_lints_and_the_same_rust() {
+    const LINTS: &str = "[lints.rust]\nunsafe_op_in_unsafe_fn = \"warn\"\n\n\
+                         [lints.clippy]\nundocumented_unsafe_blocks = \"warn\"\n\n";
+    const RUST: &str = "\nrust-version = \"1.89\"\n";
+    let root = book::root();
+    let mut manifests = vec![root.join("tests/Cargo.toml")];
+    for entry in fs::read_dir(root.join("code")).unwrap() {
+        manifests.push(entry.unwrap().path().join("Cargo.toml"));
+    }
+    assert_eq!(manifests.len(), packages().len(), "{manifests:?}");
+    for path in manifests {
+        let manifest = fs::read_to_string(&path).unwrap();
+        for wanted in [LINTS, RUST] {
+            let there = manifest.contains(wanted);
+            assert!(there, "{} lacks:\n{wanted}", path.display());
+        }
+        assert_eq!(manifest.matches("[lints").count(), 2, "{}", path.display());
+    }
+}
+
 #[test]
 fn the_summary_has_every_chapter() {
     let summary = fs::read_to_string(book::root().join("book/SUMMARY.md")).unwrap();
