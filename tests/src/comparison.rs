@@ -143,8 +143,9 @@ const VARIES: [Varies; 25] = [
 ];
 
 /// Lines that may come though the page does not show them: what cargo says of its
-/// own work, and what curl of later versions says of a request beside the rest.
-const UNSHOWN: [&str; 7] = [
+/// own work, what curl of later versions says of a request beside the rest, and what
+/// client3 says on a busy machine before it is done.
+const UNSHOWN: [&str; 8] = [
     r"^ +Blocking waiting for file lock on [a-z ]+$",
     r"^ +(Compiling|Checking) [\w-]+ v\d+\.\d+\.\d+[\w.+-]*( \(.*\))?$",
     r"^ +Finished `\w+` profile \[.*\] target\(s\) in (\d+m )?\d+(\.\d+)?s$",
@@ -152,6 +153,7 @@ const UNSHOWN: [&str; 7] = [
     r"^ +(Updating crates\.io index|(Downloading|Downloaded|Locking|Adding) .*)$",
     r"^(\*|== Info:) (using HTTP/1\.x|Request completely sent off)$",
     r"^\* Mark bundle as not supporting multiuse$",
+    r"^so far \d+ x \d+ connections: \d+ answered, \d+ refused, \d+ reset, \d+ timed out$",
 ];
 
 /// Ports that a system gives to clients: Linux from 32768, macOS from 49152.

@@ -1,7 +1,7 @@
 //! A terminal to type at: a shell behind a pseudo-terminal, as the reader has
 //! one.
 
-use crate::{keep_inherited_descriptors, python, wait_for};
+use crate::{keep_inherited_descriptors, python, soon, wait_for};
 use nix::fcntl::{fcntl, FcntlArg, FdFlag};
 use nix::libc;
 use nix::pty::{openpty, OpenptyResult, Winsize};
@@ -38,6 +38,8 @@ pub struct Terminal {
     screen: Arc<Mutex<Vec<u8>>>,
     seen: usize,
     busy: bool,
+    /// A prompt that ends here or before is no answer to what was pressed last.
+    pressed_at: usize,
 }
 
 impl Terminal {
@@ -112,6 +114,7 @@ impl Terminal {
             screen,
             seen: 0,
             busy: true,
+            pressed_at: 0,
         };
         // Not by way of the environment: then the prompt would come twice, and
         // the second could be taken for the end of the first command.
@@ -141,9 +144,19 @@ impl Terminal {
         self.press(&format!("{line}\n"));
     }
 
-    /// Presses Ctrl-C.
+    /// Presses Ctrl-C; and Enter, where the running command has ended by itself.
+    /// The shell's own answer to Ctrl-C may come late, and throws away what was
+    /// typed by then.
     pub fn interrupt(&mut self) {
-        self.press("\u{3}");
+        let shell = Pid::from_raw(self.shell.id() as i32);
+        if tcgetpgrp(&self.keyboard) != Ok(shell) {
+            return self.press("\u{3}");
+        }
+        // It may be on its way, or stand above what others have printed since.
+        soon(|| self.idle());
+        self.pressed_at = self.screen.lock().expect("no holder panics").len();
+        self.busy = true;
+        self.press("\n");
     }
 
     /// Presses Ctrl-D.
@@ -153,7 +166,8 @@ impl Terminal {
 
     /// Whether the shell waits for a command.
     pub fn idle(&mut self) -> bool {
-        self.note_prompt(&self.unseen());
+        let unseen = self.unseen();
+        self.note_prompt(self.seen + unseen.len(), &unseen);
         !self.busy
     }
 
@@ -189,12 +203,13 @@ impl Terminal {
         // One look: what came between two would be neither shown nor kept.
         let unseen = self.unseen();
         self.seen += unseen.len();
-        self.note_prompt(&unseen);
+        self.note_prompt(self.seen, &unseen);
         cleaned(&unseen)
     }
 
-    fn note_prompt(&mut self, unseen: &[u8]) {
-        if unseen.ends_with(PROMPT.as_bytes()) {
+    /// `unseen` ends at `end` of all that came.
+    fn note_prompt(&mut self, end: usize, unseen: &[u8]) {
+        if end > self.pressed_at && unseen.ends_with(PROMPT.as_bytes()) {
             self.busy = false;
         }
     }

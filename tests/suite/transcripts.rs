@@ -551,6 +551,9 @@ impl Port {
         let start = std::process::id() as u16 % 1000;
         for step in 0..2900 {
             let number = 7001 + (start * 3 + step) % 2900;
+            if number == 8888 {
+                continue; // the page's own would be taken for another's
+            }
             let Ok(reserved) = UdpSocket::bind(("127.0.0.1", number)) else {
                 continue;
             };
