@@ -80,7 +80,7 @@ fn send<W: io::Write>(mut body: Body, response: &Mutex<Response<W>>) -> Result<(
         let mut response = lock(response);
         response.send(&chunk, whole)?;
         if response.is_complete() {
-            break; // no more content is sent: HEAD, 204, 304, or all of Content-Length
+            break; // HEAD, 204, 205, 304, or more than Content-Length: nothing is sent
         }
     }
     lock(response).finish()
