@@ -1,6 +1,6 @@
-//! What every server of the course does with a connection, whoever calls it and
-//! wherever: reads one request from it, makes its environ, prints both sides of the
-//! conversation, and closes in stages.
+//! What a server that runs applications does with a connection: reads one request
+//! from it, makes its environ, prints both sides of the conversation, and closes in
+//! stages.
 
 use crate::http::{read_head, Framing, Head, Limits, RequestBody};
 use crate::log::print;
