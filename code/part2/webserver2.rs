@@ -107,7 +107,7 @@ fn handle_request(
         Err(error) if Refused::of(&error).is_some() => refuse(error, connection.clone()),
         Err(error) => return Err(error.into()),
     };
-    connection.close(limits.linger); // the client need not wait for our terminal
+    connection.close(limits.linger); // before we print: the client waits for the close
     print_response(&outcome);
     outcome.error.map_or(Ok(()), Err)
 }

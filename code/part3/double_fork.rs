@@ -90,7 +90,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
                     let _ = writeln!(io::stderr(), "fork: {errno}");
                 }
                 if !matches!(grandchild, Ok(ForkResult::Child)) {
-                    // SAFETY: as below. The server is waiting for its end.
+                    // SAFETY: _exit only ends the process, and the server waits for that.
                     unsafe { libc::_exit(0) }
                 }
                 if let Err(error) = handle_request(connection) {

@@ -156,7 +156,7 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
                 // The application begins as it would without us, and Ctrl-C ends it.
                 default_signals();
                 if told.load(Ordering::Relaxed) != 0 {
-                    // SAFETY: as below. It has been told as well, before it could obey.
+                    // SAFETY: as at the end. The signal came before its default was back.
                     unsafe { libc::_exit(0) }
                 }
                 let handled = handle_request(connection, address, &options.limits, application);
@@ -257,14 +257,14 @@ fn handle_request(
         Ok(Some(request)) => {
             let mut environ = request.environ(server, SOFTWARE);
             environ.multiprocess = true;
-            environ.run_once = true; // in this process, which ends after it
+            environ.run_once = true; // the process ends after this request
             respond(application, environ, connection.clone())
         }
         Ok(None) => return Ok(()), // the client has left without a word
         Err(error) if Refused::of(&error).is_some() => refuse(error, connection.clone()),
         Err(error) => return Err(error.into()),
     };
-    connection.close(limits.linger); // the client need not wait for our terminal
+    connection.close(limits.linger); // before we print: the client waits for the close
     print_response(&outcome);
     outcome.error.map_or(Ok(()), Err)
 }

@@ -436,8 +436,8 @@ impl Collected {
 fn spawn(command: &mut Command) -> std::io::Result<Child> {
     keep_inherited_descriptors();
     end_with_parent(command);
-    // A copy is busy while another thread, which has started a process at the
-    // wrong moment, holds the descriptor that it was written through.
+    // ETXTBSY: another thread forked while the copy was open for writing, and its
+    // child has not called exec yet.
     wait_for("the end of the copying", || match command.spawn() {
         Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => None,
         child => Some(child),

@@ -51,8 +51,8 @@ pub fn runtime() -> Result<Rc<Runtime>> {
                 *worker = Some((process, Rc::clone(&runtime)));
                 return Ok(runtime);
             }
-            // Made before the fork, and the parent's. Dropping it here would
-            // end what the parent waits for: both have the same epoll.
+            // Made before the fork: its epoll is shared with the parent. Dropped
+            // here, it would deregister the parent's sockets, so it is leaked.
             parents => std::mem::forget(parents),
         }
         let runtime = Rc::new(Builder::new_current_thread().enable_all().build()?);
@@ -170,7 +170,7 @@ impl Iterator for Chunks {
     fn next(&mut self) -> Option<io::Result<Bytes>> {
         let chunk = self.read();
         if let Some(refused) = chunk.as_ref().err().and_then(|error| Refused::of(error)) {
-            let _ = self.refused.set(*refused); // the first counts
+            let _ = self.refused.set(*refused); // OnceCell: a later value is ignored
         }
         match chunk {
             Ok(chunk) if chunk.is_empty() => None,

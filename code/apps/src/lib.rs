@@ -377,7 +377,7 @@ fn command(feature: &str, name: &str) -> String {
 /// Python module may belong to another package of the workspace.
 fn package(program: &str) -> String {
     match program.trim_start_matches(|c: char| !c.is_ascii_digit()) {
-        "" => String::new(), // a program that has left the course
+        "" => String::new(), // a name without a number: a solution, or a copy
         part => format!(" -p part{part}"),
     }
 }

@@ -74,7 +74,7 @@ impl Iterator for Logged {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.body.size_hint() // or the server could no longer count it
+        self.body.size_hint() // passed on: the server makes a Content-Length of it
     }
 }
 // ANCHOR_END: logged
@@ -84,9 +84,9 @@ impl Iterator for Logged {
 struct Entry {
     peer: String,
     request: String,
-    /// What the client was told; if nothing, what it will be.
+    /// The status of the head that was sent; until then, of the one that would be.
     status: String,
-    /// What it will be told once there is a first byte.
+    /// The status given to start_response, which is sent with the first byte.
     started: String,
     bytes: usize,
 }
@@ -110,7 +110,7 @@ impl Entry {
             peer: environ.text("REMOTE_ADDR"),
             // A decoded path may hold a quote, a line feed, an escape sequence.
             request: request.escape_debug().to_string(),
-            status: "500".to_string(), // what the server says for an application that does not
+            status: "500".to_string(), // the server's answer if start_response is never called
             started: "500".to_string(),
             bytes: 0,
         }

@@ -1,6 +1,6 @@
-//! What every server of the course does with a connection, whoever calls it and
-//! wherever: reads one request from it, makes its environ, prints both sides of the
-//! conversation, and closes in stages.
+//! What a server that runs applications does with a connection: reads one request
+//! from it, makes its environ, prints both sides of the conversation, and closes in
+//! stages.
 
 use crate::http::{read_head, Framing, Head, Limits, RequestBody};
 use crate::log::print;
@@ -52,7 +52,7 @@ impl Read for Connection {
 
 impl Write for Connection {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Once the answer has begun, nothing may stand inside of it.
+        // Once the answer has begun, an interim answer would be taken for a part of it.
         self.0.expects_continue.store(false, Ordering::Relaxed);
         (&self.0.stream).write(bytes)
     }
@@ -131,7 +131,7 @@ impl Connection {
             },
             seen: body.ended(),
         };
-        let _ = self.0.end.set(end); // there is one request
+        let _ = self.0.end.set(end); // not set before: there is one request
         let peer = self.0.peer;
         Ok(Some(Request { head, body, peer }))
     }
@@ -185,7 +185,7 @@ impl Connection {
         while !self.is_over() && Instant::now() < end {
             stream.set_read_timeout(Some(pause))?;
             match stream.read(&mut unwanted) {
-                Ok(0) => return Ok(()), // it has closed too
+                Ok(0) => return Ok(()), // end of file: the client has closed its side
                 Ok(read) => self.count(read),
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock | ErrorKind::TimedOut => pause *= 2,
@@ -257,7 +257,7 @@ fn marked(mark: u8, head: &[u8]) -> Vec<u8> {
         let line = line.trim_ascii_end();
         text.push(mark);
         text.extend(line.first().map(|_| b' '));
-        // A client could send what a terminal takes for a command.
+        // Other bytes could be part of an escape sequence, a command to a terminal.
         let shown = |byte: &u8| {
             if matches!(byte, b' '..=b'~') {
                 *byte

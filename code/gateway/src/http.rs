@@ -359,7 +359,7 @@ fn request_line(line: &[u8]) -> Result<(String, Vec<u8>, &'static str), Refused>
     // ANCHOR_END: words
 
     // ANCHOR: target
-    // Above 0x7f is not of RFC 3986 and is sent all the same.
+    // RFC 3986 has no bytes above 0x7f. Clients send them, so they are let through.
     let allowed = |byte: &u8| *byte > b' ' && !b"#\x7f".contains(byte);
     if !target.iter().all(allowed) {
         return Err(bad_request("the target has a character that none may have"));
@@ -421,7 +421,7 @@ fn field(line: &[u8]) -> Result<(String, Vec<u8>), Refused> {
     let colon = colon.ok_or(bad_request("a field has no colon"))?;
     let name = token(&line[..colon]).ok_or(bad_request("the name of a field is no word"))?;
 
-    // First, because to `trim_ascii` a carriage return is space.
+    // Before trimming: trim_ascii would remove a bare CR, which must be refused.
     let value = &line[colon + 1..];
     if !is_value(value) {
         return Err(bad_request("a field has a control character in it"));
@@ -673,7 +673,7 @@ pub struct RequestBody<R> {
     /// Bytes of all chunks so far.
     total: u64,
     limits: Limits,
-    /// Why it cannot be read any more, if it cannot.
+    /// The error of an earlier read, which each later read returns again.
     failed: Option<Refused>,
     ended: Arc<AtomicBool>,
 }
@@ -698,8 +698,8 @@ impl<R: BufRead> RequestBody<R> {
         }
     }
 
-    /// Becomes true when the body has been read to its end, wherever the body
-    /// is by then.
+    /// A flag that becomes true when the body has been read to its end. It can be
+    /// asked after the body has moved into an application.
     pub fn ended(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.ended)
     }
@@ -721,7 +721,7 @@ impl<R: BufRead> BufRead for RequestBody<R> {
                 self.failed = Some(Refused::of(error).copied().unwrap_or(broken));
             })?;
             if self.remaining == 0 {
-                return Ok(&[]); // that was the last one
+                return Ok(&[]); // a size of 0: the last chunk
             }
         }
         let here = self.connection.fill_buf()?;
@@ -764,7 +764,7 @@ impl<R: BufRead> RequestBody<R> {
     /// a semicolon, CRLF, so many bytes, CRLF; a size of 0 ends the body.
     fn next_chunk(&mut self) -> io::Result<()> {
         if self.total > 0 {
-            self.line(2)?; // the end of the chunk before
+            self.line(2)?; // the CRLF behind the chunk before
         }
         self.remaining = chunk_size(&self.line(self.limits.max_chunk_line)?)?;
         self.total = self.total.saturating_add(self.remaining);

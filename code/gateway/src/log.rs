@@ -2,7 +2,8 @@
 //! error what went wrong.
 //!
 //! Whoever reads them may stop reading, or be gone. That is no client's affair, so
-//! nothing here fails, panics or waits. Nor does anything hold a lock, which a
+//! nothing here fails or panics, and nothing waits, unless another process fills the
+//! same pipe between `poll` and `write`. Nor does anything hold a lock, which a
 //! `fork` in another thread would leave locked in the child for good.
 
 use nix::libc::PIPE_BUF;

@@ -80,7 +80,7 @@ fn send<W: io::Write>(mut body: Body, response: &Mutex<Response<W>>) -> Result<(
         let mut response = lock(response);
         response.send(&chunk, whole)?;
         if response.is_complete() {
-            break; // nobody would see the rest
+            break; // HEAD, 204, 205, 304, or more than Content-Length: nothing is sent
         }
     }
     lock(response).finish()
@@ -161,7 +161,7 @@ impl<W: io::Write> Response<W> {
         error: Option<Error>,
     ) -> Result<()> {
         match error {
-            // Where the client has left, part of a head may have left before.
+            // A failed write may have sent a part of the head: no second one.
             Some(error) if !self.head.is_empty() || self.output.is_none() => return Err(error),
             Some(_) => {}
             None => application_must(
@@ -288,7 +288,7 @@ impl<W: io::Write> Response<W> {
             b"204" | b"304" => None, // RFC 9110, section 8.6
             b"205" => Some(0),       // and section 15.3.6
             _ if has("Content-Length") => None,
-            // After HEAD, no bytes say nothing of how many GET would have brought.
+            // HEAD: an empty body does not tell the length that GET would have.
             _ if self.head_only && length == Some(0) => None,
             _ => length,
         };
@@ -330,7 +330,7 @@ impl<W: io::Write> Response<W> {
         let status = refused.map_or("500 Internal Server Error", |refused| refused.status);
         let text = match refused {
             Some(refused) => format!("{refused}\n"),
-            None => format!("{status}\n"), // why is not the client's business
+            None => format!("{status}\n"), // the cause goes to the log, not to the client
         };
         let headers = crate::headers([("Content-Type", "text/plain; charset=utf-8")]);
         self.started = Some((status.into(), headers));
@@ -340,7 +340,7 @@ impl<W: io::Write> Response<W> {
 
     // ANCHOR: over
     fn outcome(&mut self, error: Option<Error>) -> Outcome {
-        self.output = None; // an application may still hold a `write`
+        self.output = None; // disables a `write` that the application still holds
         Outcome {
             head: std::mem::take(&mut self.head),
             body: self.body,

@@ -99,7 +99,7 @@ fn handle_request(
         Err(error) if Refused::of(&error).is_some() => refuse(error, connection.clone()),
         Err(error) => return Err(error.into()),
     };
-    connection.close(limits.linger); // the client need not wait for our terminal
+    connection.close(limits.linger); // before we print: the client waits for the close
     print_response(&outcome);
     outcome.error.map_or(Ok(()), Err)
 }
@@ -152,16 +152,16 @@ fn takes_gzip(accept: &str) -> bool {
     gzip > 0.0 && gzip >= weight("identity").unwrap_or(0.0)
 }
 
-/// Not where there is no body, where it is a part of another, and where it is
-/// encoded already.
+/// Not a response without content (204, 304), not a part of a document (206), and
+/// not one that has a Content-Encoding.
 fn may_change(status: &str, headers: &[Header]) -> bool {
     let fixed = ["204", "206", "304"].map(|code| status.starts_with(code));
     let encoded = |(name, _): &Header| name.eq_ignore_ascii_case("Content-Encoding");
     fixed == [false; 3] && !headers.iter().any(encoded)
 }
 
-/// What is no longer true of the compressed body: its length, that parts of it
-/// may be had, and that the name of its version stands for these very bytes.
+/// The fields that describe the bytes before compression: Content-Length and
+/// Accept-Ranges are removed, and a strong ETag becomes a weak one.
 fn change(headers: &mut Vec<Header>) {
     let untrue = ["Content-Length", "Accept-Ranges"];
     headers.retain(|(name, _)| !untrue.iter().any(|n| name.eq_ignore_ascii_case(n)));
@@ -177,8 +177,8 @@ fn change(headers: &mut Vec<Header>) {
 struct Gzip {
     /// None for an answer that goes as it is, and at the end.
     encoder: Option<GzEncoder<Vec<u8>>>,
-    /// Whether there is a body to end. After HEAD, one that the application
-    /// has left out would get a length otherwise.
+    /// Whether the trailer of gzip is written. After HEAD, a body that was left
+    /// out would get one otherwise, and with it a length.
     begun: bool,
 }
 
@@ -195,7 +195,7 @@ impl Gzip {
         }
         let mut pressed = Vec::new();
         if !chunk.is_empty() {
-            encoder.flush()?; // or it would wait for more, and so would the client
+            encoder.flush()?; // a sync flush: else it waits until it has a whole block
             pressed = mem::take(encoder.get_mut());
         }
         if !last {
@@ -217,7 +217,7 @@ impl Iterator for Compressed {
 
     fn next(&mut self) -> Option<gateway::Result<Vec<u8>>> {
         if self.over {
-            return None; // a body is not asked again after its end
+            return None; // next is not called again after None or an error
         }
         let chunk = self.body.next(); // which may call start_response
         self.over = !matches!(chunk, Some(Ok(_)));
@@ -234,7 +234,7 @@ impl Iterator for Compressed {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         match lock(&self.gzip).encoder {
-            Some(_) => (0, None), // the end of the compressed body is still to come
+            Some(_) => (0, None), // unknown: the trailer of gzip is still to come
             None => self.body.size_hint(),
         }
     }

@@ -100,12 +100,12 @@ fn handle_request(
         Err(error) if Refused::of(&error).is_some() => refuse(error, connection.clone()),
         Err(error) => return Err(error.into()),
     };
-    connection.close(limits.linger); // the client need not wait for our terminal
+    connection.close(limits.linger); // before we print: the client waits for the close
     print_response(&outcome);
     outcome.error.map_or(Ok(()), Err)
 }
 
-/// Numbered lines, as far as they are wanted.
+/// Numbered lines: all of them, or the range that is asked for.
 fn app() -> impl Application {
     let lines = (0..LINES).map(|number| format!("{number:09}\n"));
     let document = lines.collect::<String>().into_bytes();
@@ -175,7 +175,7 @@ fn part(range: &str, size: usize) -> Option<Wanted> {
     }
 }
 
-/// Digits and nothing else; a number beyond counting is beyond the document.
+/// Digits only. A number that does not fit is past the end of the document.
 fn number(digits: &str) -> Option<usize> {
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| digits.parse().unwrap_or(usize::MAX))

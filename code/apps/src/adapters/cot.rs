@@ -28,7 +28,7 @@ where
     P: Project + Send + 'static,
 {
     let client = super::boot(async {
-        // The client would panic where this has an error.
+        // Checked here: Cot's client would panic on the error.
         let checked = Bootstrapper::new(project()).with_config(project().config("test")?);
         checked.boot().await?;
         cot::Result::Ok(Client::new(project()).await)

@@ -44,8 +44,8 @@ const UNKNOWN_METHOD: Refused = Refused {
 pub fn application(rocket: Rocket<Build>) -> Result<impl Application + Send + Sync> {
     let rocket = rocket.attach(content_length());
     let client = boot(Client::untracked(rocket))?.map_err(|error| error.to_string())?;
-    // An answer borrows from it, and a body from nobody. There is one for as
-    // long as the process lives.
+    // Leaked: an answer borrows from the client, and a Body must be 'static. There
+    // is one for as long as the process lives.
     let client: &'static Client = Box::leak(Box::new(client));
 
     Ok(move |mut environ: Environ, start_response: StartResponse| {

@@ -84,7 +84,7 @@ impl Drop for PythonBody {
             if let Some(Err(exception)) = closed {
                 self.streams.log(py, &traceback(py, &exception));
             }
-            self.chunks = None; // here, where Python's lock is held
+            self.chunks = None; // dropped while the GIL is held
         });
         self.streams.close();
         self.request = None;

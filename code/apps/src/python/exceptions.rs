@@ -176,7 +176,7 @@ pub(super) fn into_exception(py: Python<'_>, error: gateway::Error) -> PyErr {
         true => PyAssertionError::new_err(error.to_string()),
         false => PyRuntimeError::new_err(error.to_string()),
     };
-    exception.value(py); // made here, where Python's lock is held
+    exception.value(py); // made now, while the GIL is held
     exception
 }
 // ANCHOR_END: into_exception

@@ -140,9 +140,10 @@ fn wait_for_signals() -> io::Result<()> {
 }
 
 extern "C" fn note(signal: libc::c_int) {
-    let errno = Errno::last_raw(); // of the code that the signal interrupted
-                                   // SAFETY: getpid, raise and write may be called in a handler. The pipe is never
-                                   // closed, and the byte lives longer than the call.
+    let errno = Errno::last_raw(); // the interrupted code's; the handler may overwrite it
+
+    // SAFETY: getpid, raise and write may be called in a handler. The pipe is never
+    // closed, and the byte lives longer than the call.
     unsafe {
         if libc::getpid() == OWNER.load(Ordering::SeqCst) {
             CAME.store(signal, Ordering::SeqCst);
@@ -184,7 +185,8 @@ fn end(mut reader: PipeReader) {
         let _ = SigSet::from_iter([signal]).thread_unblock();
         let _ = raise(signal);
     }
-    // SAFETY: it ends this process and touches no memory.
-    unsafe { libc::_exit(128 + number) } // process 1, for which it has no default
+    // Still here: for process 1 no signal has a default.
+    // SAFETY: _exit only ends the process: no destructor and no atexit hook runs.
+    unsafe { libc::_exit(128 + number) }
 }
 // ANCHOR_END: end

@@ -45,7 +45,7 @@ pub(super) fn virtual_environment() -> Result<Option<PathBuf>, String> {
         format!("read {}: {error}; {remedy}", settings.display())
     })?;
 
-    // Packages of another minor version would not be found, and nothing said.
+    // Python ignores the site-packages of another minor version without a word.
     let (theirs, ours) = (version(&text), Python::version_str());
     if minor(&theirs) != minor(ours) {
         let ours = ours.split(' ').next().unwrap_or_default();
@@ -136,14 +136,14 @@ fn check(status: PyStatus) -> Result<(), String> {
 fn prepare(py: Python<'_>) -> PyResult<()> {
     let here = env::current_dir()?;
     let sys = py.import("sys")?;
-    // A `str`: what is a `Path` on this list, Python passes over.
+    // A `str`: the import system ignores a `Path` on this list.
     let path = sys.getattr("path")?;
     path.cast::<PyList>()?.insert(0, here.as_os_str())?;
 
     let program = env::args_os().next().unwrap_or_default();
     sys.setattr("argv", [program.as_os_str()])?;
     fork::prepare(py)?; // before `threading`, which has a hook of its own
-    py.import("threading")?; // which takes this thread for the main one
+    py.import("threading")?; // the thread that imports it is Python's main thread
     finish::prepare(py)?;
     give_back_ctrl_c(py)
 }
@@ -179,7 +179,7 @@ pub(super) fn keeping_signals<'py, T>(
     ];
     let done = work();
     for (name, before) in before {
-        // None stands for a handler that is not of Python's making.
+        // None: a handler that was not installed by Python, but by C or by Rust.
         if !before.is_none() && !handler(name)?.is(&before) {
             signal.call_method1("signal", (signal.getattr(name)?, before))?;
         }

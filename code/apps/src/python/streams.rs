@@ -70,7 +70,7 @@ impl Streams {
 
     /// Writes into `wsgi.errors`.
     pub(super) fn log(&self, py: Python<'_>, text: &str) {
-        // There is nowhere to say that this has failed.
+        // This is where errors are reported; its own failure is not.
         let _ = py.detach(|| lock(&self.errors).write_all(text.as_bytes()));
     }
 }
