@@ -5,6 +5,7 @@ use gateway::{respond, validator, Application, Body, Environ, StartResponse};
 use std::time::Instant;
 
 type App = Box<dyn Application>;
+type Layer = fn(App) -> App;
 
 fn through(app: App) -> App {
     Box::new(move |environ: Environ, start_response: StartResponse| app(environ, start_response))
@@ -19,7 +20,7 @@ fn wrapping(app: App) -> App {
 }
 
 fn main() {
-    let layers: [(&str, fn(App) -> App); 3] = [
+    let layers: [(&str, Layer); 3] = [
         ("passes it on", through),
         ("wraps both", wrapping),
         ("validator", |app| Box::new(validator(app))),

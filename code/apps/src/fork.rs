@@ -2,7 +2,7 @@
 
 use gateway::http::{Head, Limits};
 use gateway::Application;
-use std::io::{self, StderrLock, StdoutLock};
+use std::io;
 
 // ANCHOR: warm
 /// Asks `application` for `path` once, for nobody, before the server forks: what
@@ -40,14 +40,10 @@ pub fn warm(application: &dyn Application, path: &str) -> gateway::Result<String
 
 // ANCHOR: before_fork
 /// What must be held still while a server forks, from [`before_fork`] on: the
-/// locks that another thread of the program might hold, and the child would never
-/// see given back. Dropped in this order.
+/// locks that a thread of Python's might hold, and the child would never see given
+/// back. Without Python in the program there is nothing.
 #[must_use = "the child and the parent each have something to do after the fork"]
-pub struct Fork {
-    outputs: (StdoutLock<'static>, StderrLock<'static>),
-    #[cfg(feature = "python")]
-    python: crate::python::Fork,
-}
+pub struct Fork(#[cfg(feature = "python")] crate::python::Fork);
 
 /// Called before every fork, by the thread that forks:
 ///
@@ -60,14 +56,10 @@ pub struct Fork {
 /// }
 /// ```
 pub fn before_fork() -> Fork {
-    // Python's first: whoever waits for an output may hold it, and not the reverse.
-    #[cfg(feature = "python")]
-    let python = crate::python::before_fork();
-    Fork {
-        outputs: (io::stdout().lock(), io::stderr().lock()),
+    Fork(
         #[cfg(feature = "python")]
-        python,
-    }
+        crate::python::before_fork(),
+    )
 }
 // ANCHOR_END: before_fork
 
@@ -75,16 +67,14 @@ pub fn before_fork() -> Fork {
 impl Fork {
     /// The first thing that the child does: makes its interpreter whole.
     pub fn after_fork_in_child(self) {
-        drop(self.outputs);
         #[cfg(feature = "python")]
-        self.python.in_child();
+        self.0.in_child();
     }
 
     /// What the parent does after the fork, and where there was none after all.
     pub fn after_fork_in_parent(self) {
-        drop(self.outputs);
         #[cfg(feature = "python")]
-        self.python.in_parent();
+        self.0.in_parent();
     }
 }
 // ANCHOR_END: after_fork

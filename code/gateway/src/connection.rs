@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 // ANCHOR: connection
-const READ_SIZE: usize = 1024; // bytes read at a time: most heads are one read
+const READ_SIZE: usize = 1000; // bytes read at a time: most heads are one read
 
 /// A connection that a reader and a writer hold at the same time. The last to
 /// let go of it closes it.
@@ -181,7 +181,7 @@ impl Connection {
         stream.shutdown(Shutdown::Write)?;
         let end = Instant::now() + patience;
         let mut pause = Duration::from_millis(1); // until the next look
-        let mut unwanted = [0; 8192];
+        let mut unwanted = [0; 1024];
         while !self.is_over() && Instant::now() < end {
             stream.set_read_timeout(Some(pause))?;
             match stream.read(&mut unwanted) {

@@ -191,7 +191,7 @@ const VERSION_UNKNOWN: Refused = Refused::new(
 /// A [`Refused`] head that is too long or breaks off; any error of `connection`.
 // ANCHOR: read_head
 pub fn read_head(connection: &mut impl BufRead, limits: &Limits) -> io::Result<Vec<u8>> {
-    let mut head = Vec::with_capacity(1024); // more than most have
+    let mut head = Vec::with_capacity(1000); // more than most have
     let mut first = true;
     loop {
         let limit = if first {

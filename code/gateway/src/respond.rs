@@ -260,7 +260,7 @@ impl<W: io::Write> Response<W> {
         // ANCHOR_END: make_head
         // ANCHOR: fields
         let has = |name: &str| headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
-        let mut head = Vec::with_capacity(1024); // more than most have
+        let mut head = Vec::with_capacity(1000); // more than most have
         let line = [b"HTTP/1.1 ", &status[..], b"\r\n"];
         line.iter().for_each(|part| head.extend_from_slice(part));
         let mut add = |name: &str, value: &[u8]| {

@@ -4,6 +4,7 @@ use pyo3::ffi::{PyGILState_Ensure, PyGILState_Release, PyGILState_STATE, Py_IsIn
 use pyo3::ffi::{PyOS_AfterFork_Child, PyOS_AfterFork_Parent, PyOS_BeforeFork};
 use pyo3::prelude::*;
 use pyo3::types::IntoPyDict;
+use std::io::{self, StderrLock, StdoutLock};
 use std::marker::PhantomData;
 use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -13,6 +14,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 pub(crate) struct Fork {
     /// None where there is no interpreter.
     held: Option<PyGILState_STATE>,
+    /// The locks of std's outputs, which a thread that writes may hold.
+    outputs: Option<(StdoutLock<'static>, StderrLock<'static>)>,
     /// The lock is the thread's that has taken it.
     _thread: PhantomData<*const ()>,
 }
@@ -31,6 +34,8 @@ pub(crate) fn before_fork() -> Fork {
         })
     };
     Fork {
+        // After Python's: whoever waits for an output may hold that, and not the reverse.
+        outputs: held.map(|_| (io::stdout().lock(), io::stderr().lock())),
         held,
         _thread: PhantomData,
     }
@@ -42,6 +47,7 @@ impl Fork {
     /// In the child: the threads of the parent are forgotten, their locks are
     /// made anew, and Python's own `after_in_child` hooks run.
     pub(crate) fn in_child(mut self) {
+        drop(self.outputs.take());
         if let Some(held) = self.held.take() {
             // SAFETY: this process was forked while this thread, the only one
             // that it has, held the lock. It is given back as it was taken.
