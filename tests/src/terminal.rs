@@ -74,6 +74,7 @@ impl Terminal {
             ("TZ", "UTC"),
             ("NO_COLOR", "1"),
             ("CARGO_TERM_COLOR", "never"),
+            ("RUST_BACKTRACE", "0"), // which the pages do not show
         ]);
         python::without_settings(&mut command);
         command.env_remove("ENV").envs(environment.iter().cloned());

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 const BUFFERING: [&str; 1] = ["rocketapp:app"];
 
 /// A request, and the code, the type and the body of its answer.
-const TABLE: [(&str, &str, &str, &str); 19] = [
+const TABLE: [(&str, &str, &str, &str); 21] = [
     ("GET /", "200", "text/plain", "Hello, World!\n"),
     (
         "GET /?name=%zz&<\"[]>",
@@ -21,6 +21,8 @@ const TABLE: [(&str, &str, &str, &str); 19] = [
         "Hello, World!\n",
     ),
     ("HEAD /", "200", "text/plain", ""),
+    ("GET /hello", "200", "text/plain", "Hello, World!\n"),
+    ("HEAD /hello", "200", "text/plain", ""),
     ("GET /hello/Ann", "200", "text/plain", "Hello, Ann!\n"),
     (
         "GET /hello/J%C3%BCrgen%20B",

@@ -2,7 +2,7 @@
 
 mod asking;
 
-use apps::adapters::rocket::application;
+use apps::adapters::rocket::{application, MAX_BODY};
 use asking::{ask, Output};
 use rocket::http::uri::Host;
 use rocket::http::CookieJar;

@@ -46,8 +46,10 @@ fn main() -> ExitCode {
 
 fn run(options: Options) -> gateway::Result<()> {
     let application = validator(mounted(PREFIX, apps::load(&options.application)?));
-    serve_forever(&options, &application)?;
-    Ok(())
+    apps::finish_on_signals();
+    let served = serve_forever(&options, &application);
+    apps::finish();
+    Ok(served?)
 }
 
 fn serve_forever(options: &Options, application: &dyn Application) -> io::Result<()> {

@@ -50,8 +50,10 @@ fn run(options: Options) -> gateway::Result<()> {
         "rangeapp:app" => Box::new(validator(app())),
         name => apps::load(name)?,
     };
-    serve_forever(&options, &application)?;
-    Ok(())
+    apps::finish_on_signals();
+    let served = serve_forever(&options, &application);
+    apps::finish();
+    Ok(served?)
 }
 
 fn serve_forever(options: &Options, application: &dyn Application) -> io::Result<()> {

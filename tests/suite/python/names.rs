@@ -118,6 +118,7 @@ fn every_error_is_a_clear_line() {
     );
     site.write("exits.py", "import sys\nsys.exit(3)\n");
     site.write("wrong.py", "def (:\n");
+    site.write("colours.py", "raise ValueError('\\x1b[31mred')\n");
     let here = site.folder.display();
     let there = "it has answer, app, make_app, broken, makes_nothing";
     for (name, lines) in [
@@ -143,6 +144,7 @@ fn every_error_is_a_clear_line() {
         ("site_of:broken()", "Traceback (most recent call last):\n*, in broken\n*KeyError: 'no settings'\ncall site_of:broken(): KeyError: 'no settings'".to_string()),
         ("lacks:app", format!("Traceback (most recent call last):\n*lacks.py\", line 1, in <module>\n*ModuleNotFoundError: No module named 'no_such_package_anywhere'\nimport lacks: ModuleNotFoundError: No module named 'no_such_package_anywhere'; the virtual environment is {}", environment().display())),
         ("raises:app", "Traceback (most recent call last):\n*raises.py\", line 3, in <module>\n*ValueError: no such fruit\nimport raises: ValueError: no such fruit".to_string()),
+        ("colours:app", "Traceback (most recent call last):\n*ValueError: \\u{1b}[31mred\nimport colours: ValueError: \\u{1b}[31mred".to_string()),
         ("exits:app", "Traceback (most recent call last):\n*SystemExit: 3\nimport exits: SystemExit: 3".to_string()),
         ("wrong:app", "*SyntaxError: invalid syntax\nimport wrong: SyntaxError: invalid syntax (wrong.py, line 1)".to_string()),
     ] {

@@ -121,6 +121,10 @@ fn table() -> Vec<Request> {
         },
         Request { ..request("HEAD") },
         Request {
+            target: "/hello", // where the README says that it is
+            ..request("GET")
+        },
+        Request {
             target: "/hello/World?a=b",
             ..request("HEAD")
         },
@@ -308,7 +312,9 @@ impl Request {
         let path = self.target.trim_start_matches("http://localhost");
         let path = path.split('?').next().unwrap_or_default();
         match (self.method, path) {
-            ("GET" | "HEAD", "/" | "/hello/World") => ("200 OK", b"Hello, World!\n".to_vec()),
+            ("GET" | "HEAD", "/" | "/hello" | "/hello/World") => {
+                ("200 OK", b"Hello, World!\n".to_vec())
+            }
             ("GET", "/hello/J%C3%BCrgen%20%3F") => ("200 OK", "Hello, Jürgen ?!\n".into()),
             ("POST", "/echo") => ("200 OK", self.body.clone()),
             (_, "/echo") => ("405 Method Not Allowed", Vec::new()),

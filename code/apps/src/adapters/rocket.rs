@@ -20,14 +20,11 @@ const CHUNK_SIZE: usize = 8 * 1024; // bytes of an answer, at most at a time
 /// in memory.
 pub const MAX_BODY: u64 = 16 * 1024 * 1024;
 
-const TOO_LARGE: Refused = Refused {
-    status: "413 Content Too Large",
-    why: "the body is longer than is held in memory for Rocket",
-};
-const UNKNOWN_METHOD: Refused = Refused {
-    status: "501 Not Implemented",
-    why: "Rocket has no such method",
-};
+const TOO_LARGE: Refused = Refused::new(
+    "413 Content Too Large",
+    "the body is longer than is held in memory for Rocket",
+);
+const UNKNOWN_METHOD: Refused = Refused::new("501 Not Implemented", "Rocket has no such method");
 // ANCHOR_END: constants
 
 // ANCHOR: application
