@@ -13,7 +13,7 @@
 use clap::Parser;
 use gateway::connection::{print_request, print_response, Connection};
 use gateway::http::{Limits, Refused};
-use gateway::log::{complain, print};
+use gateway::log::{complain, complain_of_panics, print};
 use gateway::{options, refuse, respond, Application};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -40,6 +40,7 @@ struct Options {
 
 // ANCHOR: main
 fn main() -> ExitCode {
+    complain_of_panics();
     match run(options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

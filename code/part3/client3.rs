@@ -155,7 +155,12 @@ fn ask(address: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
 fn hear(connection: &mut TcpStream, deadline: Instant) -> io::Result<Vec<u8>> {
     let mut answer = Vec::new();
     let mut chunk = [0; 4096];
+    // An answer that has come is read even late; one that goes on and on is not.
+    let end = deadline.max(Instant::now() + Duration::from_secs(1));
     loop {
+        if Instant::now() > end {
+            return Err(ErrorKind::TimedOut.into());
+        }
         let left = deadline.saturating_duration_since(Instant::now());
         // A timeout of zero is an error, and none would mean for ever.
         connection.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;

@@ -126,7 +126,7 @@ impl Connection {
         let body = RequestBody::new(reader, head.framing, limits);
         let end = End {
             bytes: match head.framing {
-                Framing::Length(length) => Some(bytes.len() as u64 + length),
+                Framing::Length(length) => Some(length.saturating_add(bytes.len() as u64)),
                 Framing::Chunked => None,
             },
             seen: body.ended(),
@@ -179,10 +179,10 @@ impl Connection {
     fn linger(&self, patience: Duration) -> io::Result<()> {
         let mut stream = &self.0.stream;
         stream.shutdown(Shutdown::Write)?;
-        let end = Instant::now() + patience;
+        let begun = Instant::now();
         let mut pause = Duration::from_millis(1); // until the next look
         let mut unwanted = [0; 1024];
-        while !self.is_over() && Instant::now() < end {
+        while !self.is_over() && begun.elapsed() < patience {
             stream.set_read_timeout(Some(pause))?;
             match stream.read(&mut unwanted) {
                 Ok(0) => return Ok(()), // end of file: the client has closed its side
@@ -193,7 +193,7 @@ impl Connection {
                     _ => return Err(error),
                 },
             }
-            pause = pause.min(end.saturating_duration_since(Instant::now()));
+            pause = pause.min(patience.saturating_sub(begun.elapsed()));
         }
         Ok(())
     }

@@ -10,8 +10,9 @@ use nix::libc::PIPE_BUF;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::unistd::write;
 use nix::{errno::Errno, Result};
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -46,6 +47,21 @@ impl Write for Stderr {
 }
 // ANCHOR_END: print
 
+// ANCHOR: panics
+/// From here on, a panic of an application is told like that too. By default it is
+/// written as it is, and waits for a reader.
+pub fn complain_of_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let mut text = format!("{panic}\n"); // where it was, and why
+        let trace = Backtrace::capture(); // if RUST_BACKTRACE asks for it
+        if trace.status() == BacktraceStatus::Captured {
+            let _ = write!(text, "{trace}");
+        }
+        let _ = Stderr.write_all(crate::printable(&text, "\n").as_bytes());
+    }));
+}
+// ANCHOR_END: panics
+
 // ANCHOR: write_now
 /// Writes as much of `text` as `to` takes at once. What it does not take is left
 /// out, and counted; the count is told before the next text.
@@ -65,10 +81,10 @@ fn write_now(to: BorrowedFd, text: &[u8], left_out: &AtomicUsize) {
 
 /// How many bytes were written without waiting.
 fn write_some(to: BorrowedFd, text: &[u8]) -> usize {
+    let terminal = to.is_terminal();
     let mut written = 0;
     while written < text.len() {
-        // A pipe that is ready takes this much in one go, and no other file waits.
-        let end = text.len().min(written + PIPE_BUF);
+        let end = written + piece(&text[written..], terminal);
         match is_ready(to).and_then(|ready| {
             if ready {
                 write(to, &text[written..end])
@@ -83,6 +99,17 @@ fn write_some(to: BorrowedFd, text: &[u8]) -> usize {
         }
     }
     written
+}
+
+/// How much of `text` a file takes in one go if it is ready.
+fn piece(text: &[u8], terminal: bool) -> usize {
+    let end = match text.iter().position(|byte| *byte == b'\n') {
+        // A terminal makes two bytes of a line feed, and waits if there is room for one.
+        Some(0) if terminal => 1,
+        Some(end) if terminal => end,
+        _ => text.len(),
+    };
+    end.min(if terminal { 128 } else { PIPE_BUF })
 }
 
 fn is_ready(to: BorrowedFd) -> Result<bool> {

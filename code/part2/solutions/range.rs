@@ -9,7 +9,7 @@
 use clap::Parser;
 use gateway::connection::{print_request, print_response, Connection};
 use gateway::http::{Limits, Refused};
-use gateway::log::{complain, print};
+use gateway::log::{complain, complain_of_panics, print};
 use gateway::{options, refuse, respond, validator, Application, Environ, StartResponse};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -36,6 +36,7 @@ struct Options {
 }
 
 fn main() -> ExitCode {
+    complain_of_panics();
     match run(options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -8,6 +8,7 @@
 
 use nix::errno::Errno;
 use nix::libc;
+use nix::sys::signal::{signal, SigHandler, Signal};
 use nix::sys::socket::{self, listen, Backlog, SockFlag};
 use nix::sys::wait::{wait, waitpid, WaitPidFlag, WaitStatus};
 use nix::unistd::{fork, getpid, getppid, ForkResult};
@@ -72,6 +73,11 @@ fn serve_forever(address: &str) -> io::Result<()> {
     let mut terminal = io::stdout();
     let _ = writeln!(terminal, "Serving HTTP on http://{address}/ ...");
     let _ = terminal.flush();
+
+    // Whoever started us may have ignored it: then wait returns when all have ended.
+    // SAFETY: no function is installed.
+    let heard = unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) };
+    heard.map_err(|errno| failed("signal", errno))?;
 
     let mut children = Vec::new(); // that have not been reaped
     loop {

@@ -257,3 +257,20 @@ fn client3_says_what_has_failed_and_blames_nothing_else() {
         assert_eq!((code, errors.as_str()), (Some(1), message));
     }
 }
+
+/// An answer without an end is a byte now and then, for ever.
+#[test]
+fn an_answer_without_end_is_given_up() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut connection, _) = listener.accept().unwrap();
+        while std::io::Write::write_all(&mut connection, b"x").is_ok() {}
+    });
+    let mut command =
+        tests::programs::command(&format!("client3 --patience 1 --address {address}"));
+    let (code, output, _) = tests::server::run_to_end(&mut command);
+    let timed_out = "1 x 1 connections: 0 answered, 0 refused, 0 reset, 1 timed out\n";
+    assert_eq!((code, output.as_str()), (Some(1), timed_out));
+    server.join().unwrap();
+}

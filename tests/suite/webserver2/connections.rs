@@ -320,3 +320,82 @@ fn errors_hold_no_control_characters() {
     assert!(text.chars().all(allowed), "{text:?}");
     assert_eq!(server.connect().finish().read_to_end().1, End::Closed);
 }
+
+/// The window of a terminal may be frozen, its buffer full to any byte.
+#[test]
+fn a_frozen_terminal_costs_no_client_anything() {
+    for program in BOTH {
+        for (length, requests) in [(1, 120), (59, 100), (300, 60), (4_000, 10)] {
+            let pty = nix::pty::openpty(None, None).unwrap();
+            let (terminal, mut window) = (pty.slave, std::fs::File::from(pty.master));
+            let mut command = programs::command(&format!("{program} wsgiapp:app 127.0.0.1:0"));
+            command.stdin(Stdio::null()).stderr(Stdio::null());
+            end_with_parent(&mut command);
+            let mut child = command.stdout(terminal).spawn().unwrap();
+            let mut line = Vec::new();
+            while !line.ends_with(b"\n") {
+                let mut byte = [0];
+                window.read_exact(&mut byte).unwrap();
+                line.extend(byte);
+            }
+            let line = String::from_utf8(line).unwrap();
+            let address = line.split("http://").nth(1).unwrap();
+            let address: SocketAddr = address.split('/').next().unwrap().parse().unwrap();
+            let value = "y".repeat(length);
+            let request = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {value}\r\n\r\n");
+            for _ in 0..requests {
+                let answer = whole(Client::connect(address).exchange(request.as_bytes()));
+                assert_eq!(answer.text(), HELLO, "{program}, {length}");
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+}
+
+/// What Rust itself says of a panic waits for its reader.
+#[test]
+fn a_panic_that_nobody_reads_costs_no_client_anything() {
+    for program in ["webserver2", "webserver3h"] {
+        let (_reader, writer) = nix::unistd::pipe().unwrap();
+        let full = nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK);
+        nix::fcntl::fcntl(&writer, full).unwrap();
+        while nix::unistd::write(&writer, &[b'x'; 512]).is_ok() {}
+        let waits = nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty());
+        nix::fcntl::fcntl(&writer, waits).unwrap();
+
+        let mut command = programs::command(&format!("{program} failapp:panic 127.0.0.1:0"));
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        command.stderr(writer).env_remove("RUST_BACKTRACE");
+        end_with_parent(&mut command);
+        let mut child = command.spawn().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        let address = line.split("http://").nth(1).unwrap();
+        let address: SocketAddr = address.split('/').next().unwrap().parse().unwrap();
+        for _ in 0..3 {
+            let answer = whole(Client::connect(address).exchange(get("/").as_bytes()));
+            assert_eq!(answer.status, "500 Internal Server Error", "{program}");
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+/// The largest values that an option takes, and a client that makes use of them.
+#[test]
+fn the_largest_limits_are_limits() {
+    for program in BOTH {
+        let most = u64::MAX;
+        let server = Server::start(&format!(
+            "{program} wsgiapp:app --max-body {most} --linger {most}s"
+        ));
+        for _ in 0..2 {
+            let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {most}\r\n\r\n");
+            let answer = whole(server.connect().send(head).finish().read_to_end());
+            assert_eq!(answer.text(), HELLO, "{program}");
+        }
+        assert!(!server.errors_when_idle().contains("panicked"), "{program}");
+    }
+}
