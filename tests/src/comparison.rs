@@ -493,25 +493,29 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    /// Recursion goes down the page, which is short, and not down what came.
     fn from(&self, row: usize, column: usize, known: (Known, Known)) -> Option<(Known, Known)> {
-        if !self.could[row][column] {
-            return None;
-        }
         let Some(wanted) = self.wanted.get(row) else {
-            let rest = &self.unshown[column..];
-            return rest.iter().all(|unshown| *unshown).then_some(known);
+            return self.could[row][column].then_some(known);
         };
-        let line = self.came.get(column);
-        if let Wanted::Any = wanted {
-            let over = self.from(row + 1, column, known.clone());
-            return over.or_else(|| line.and_then(|_| self.from(row, column + 1, known)));
+        for column in column..=self.came.len() {
+            if !self.could[row][column] {
+                return None;
+            }
+            let taken = match (wanted, self.came.get(column)) {
+                (Wanted::Any, _) => self.from(row + 1, column, known.clone()),
+                (_, None) => None,
+                (line, Some(came)) => {
+                    let next = line.fits(came, &known);
+                    next.and_then(|known| self.from(row + 1, column + 1, known))
+                }
+            };
+            let passed_over =
+                matches!(wanted, Wanted::Any) || self.unshown.get(column) == Some(&true);
+            if taken.is_some() || !passed_over {
+                return taken;
+            }
         }
-        let line = line?;
-        let next = wanted.fits(line, &known);
-        let taken = next.and_then(|known| self.from(row + 1, column + 1, known));
-        taken.or_else(|| match self.unshown[column] {
-            true => self.from(row, column + 1, known),
-            false => None,
-        })
+        None
     }
 }

@@ -327,3 +327,12 @@ fn cargo_s_progress_is_not_shown_and_what_is_left_out_is_marked() {
     passes("Hello, [..]!\n", "x", "Hello, World!\n");
     is_refused("Hello, [..]!\n", "x", "Hello, World?\n");
 }
+
+/// What a crowd's server prints is long, and each line of it may be what `...` stands for.
+#[test]
+fn however_much_came_it_is_compared() {
+    let crowd = "< GET / HTTP/1.1\n".repeat(20_000);
+    let page = "Serving\n...\nthe end\n";
+    passes(page, "x", &format!("Serving\n{crowd}the end\n"));
+    is_refused(page, "x", &format!("Serving\n{crowd}another end\n"));
+}
