@@ -216,6 +216,27 @@ fn a_server_that_is_started_with_sigchld_blocked_reaps() {
     }
 }
 
+/// With SIGCHLD ignored, `wait` waits for all children and not for one.
+#[test]
+fn an_ignored_signal_does_not_keep_the_ninth_client_waiting() {
+    let mut command = Command::new("bash");
+    let script = "trap '' CHLD; exec \"$0\" \"$@\"";
+    command
+        .args(["-c", script])
+        .arg(executable("limit_children"));
+    let server = Server::spawn("limit_children", {
+        command.arg("127.0.0.1:0");
+        command
+    });
+    let server = server.unwrap_or_else(|error| panic!("{error}"));
+    let mut eight: Vec<Client> = (0..8).map(|_| server.connect()).collect();
+    server.wait_for_children(8);
+    let mut ninth = server.connect();
+    ninth.send(get("/"));
+    drop(eight.pop());
+    assert_eq!(ninth.read_until(END), ANSWER);
+}
+
 /// Whoever executes a program hands on its children too. One of them is no child
 /// that the server has forked.
 #[test]
