@@ -2,7 +2,7 @@
 //!
 //! A line of the page must come as it stands there, character by character. What
 //! differs from run to run or from machine to machine, and nothing else, may differ,
-//! in the ways that [`VARIES`] lists: each row says where on the page the thing
+//! in the ways that `VARIES` lists: each row says where on the page the thing
 //! stands, what may stand there instead, and what must still hold of the two. A
 //! number that the page argues with has a bound; a process that the page names twice
 //! is one process here.

@@ -8,6 +8,8 @@
 //!   begin with a command goes on in the terminal of the last server, and shows
 //!   what that has printed since it was last seen.
 //! - Port 8888 of the page is a free port here, and 3000 another.
+//! - `cargo run --bin NAME` goes through cargo the first time that a page types it in
+//!   a run of the tests, and after that is the program that cargo has built.
 //! - What comes is what the page shows, character by character, but for what
 //!   `tests::comparison` lists: what differs from run to run and from machine to
 //!   machine. White space at the ends of lines does not count, nor do blank lines
@@ -23,11 +25,12 @@
 
 use book::course::Chapter;
 use book::transcript::{blocks, Block, Line};
-use regex::Regex;
-use std::collections::BTreeMap;
+use regex::{Captures, Regex};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 use tests::comparison::{Known, Shown};
@@ -407,8 +410,24 @@ impl Places {
             Some(_) => format!("{command} {}", address("8888")),
         };
         let folders = self.folders.iter();
-        folders.fold(command, |text, (page, here)| text.replace(page, here))
+        let command = folders.fold(command, |text, (page, here)| text.replace(page, here));
+        built(&command)
     }
+}
+
+/// The command with the program itself in the place of a `cargo run` that some page has
+/// typed before: cargo has built it by then, and would start it with nothing more to say.
+fn built(command: &str) -> String {
+    static TYPED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    static RUN: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"\bcargo run (?:--quiet )?--bin (\w+)(?: -- |$)").expect("a constant")
+    });
+    let mut typed = TYPED.lock().unwrap_or_else(PoisonError::into_inner);
+    let program = |found: &Captures<'_>| match typed.insert(found[0].to_string()) {
+        true => found[0].to_string(),
+        false => format!("{}/{} ", folder().display(), &found[1]),
+    };
+    RUN.replace_all(command, program).into_owned()
 }
 
 /// The command with an address for `client3`, if it runs that and gives none.
