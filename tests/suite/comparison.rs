@@ -311,7 +311,7 @@ fn under_nice_ps_shows_one_letter_more() {
 
 #[test]
 fn cargo_s_progress_is_not_shown_and_what_is_left_out_is_marked() {
-    let came = "   Compiling part1 v0.1.0 (/work/code/part1)\n    \
+    let came = "   Compiling part1 v0.1.0 (/home/reader/course/code/part1)\n    \
                 Finished `dev` profile [unoptimized + debuginfo] target(s) in 0.05s\n     \
                 Running `target/debug/webserver1`\nServing\nGET /\nHost: x\n";
     passes("Serving\nGET /\nHost: x\n", "cargo run", came);
