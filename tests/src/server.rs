@@ -6,7 +6,7 @@ use crate::{keep_inherited_descriptors, programs, soon, wait_for, Pause, LIMIT};
 use nix::fcntl::{fcntl, FcntlArg, OFlag};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::resource::{setrlimit, Resource};
-use nix::sys::signal::{kill, killpg, Signal};
+use nix::sys::signal::{kill, killpg, signal, SigHandler, Signal};
 use nix::unistd::Pid;
 use std::fs;
 use std::fs::File;
@@ -444,15 +444,19 @@ fn spawn(command: &mut Command) -> std::io::Result<Child> {
     })
 }
 
-/// Puts a command into a process group of its own, and, where the system can,
-/// ends it when the test that started it dies.
+/// Puts a command into a process group of its own, lets it hear Ctrl-C, which it would
+/// ignore if the tests were started in the background of a script, and, where the
+/// system can, ends it when the test that started it dies.
 pub fn end_with_parent(command: &mut Command) {
     command.process_group(0);
-    #[cfg(target_os = "linux")]
-    // SAFETY: between fork and exec the closure calls prctl alone, which is
-    // async-signal-safe and allocates nothing.
+    // SAFETY: between fork and exec the closure calls signal and prctl alone, which are
+    // async-signal-safe and allocate nothing. No handler is installed.
     unsafe {
         command.pre_exec(|| {
+            for key in [Signal::SIGINT, Signal::SIGQUIT] {
+                signal(key, SigHandler::SigDfl)?;
+            }
+            #[cfg(target_os = "linux")]
             nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
             Ok(())
         });
