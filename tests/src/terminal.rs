@@ -2,16 +2,17 @@
 //! one.
 
 use crate::{keep_inherited_descriptors, python, soon, wait_for};
-use nix::fcntl::{fcntl, FcntlArg, FdFlag};
+use nix::fcntl::OFlag;
 use nix::libc;
-use nix::pty::{openpty, OpenptyResult, Winsize};
+use nix::pty::{grantpt, posix_openpt, unlockpt, PtyMaster, Winsize};
 use nix::sys::signal::{killpg, signal, SigHandler, Signal};
 use nix::sys::termios::{tcgetattr, tcsetattr, InputFlags, LocalFlags, OutputFlags, SetArg};
 use nix::unistd::{tcgetpgrp, Pid};
 use regex::Regex;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -30,6 +31,58 @@ nix::ioctl_none_bad!(
     libc::TIOCSCTTY
 );
 
+nix::ioctl_write_ptr_bad!(
+    /// Gives a terminal a size.
+    set_size,
+    libc::TIOCSWINSZ,
+    Winsize
+);
+
+/// A pseudo-terminal of 200 columns: the end of who looks at it, and that of the
+/// programs. Neither is inherited by what any thread starts, not even for a moment.
+///
+/// # Panics
+///
+/// When the system has none left.
+pub fn pty() -> (File, OwnedFd) {
+    let how = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let master = posix_openpt(how).expect("the system has a pseudo-terminal left");
+    grantpt(&master).expect("it is ours");
+    unlockpt(&master).expect("it is ours");
+    let slave = slave_name(&master);
+    let mut options = OpenOptions::new();
+    let slave = options
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NOCTTY)
+        .open(slave);
+    let slave = OwnedFd::from(slave.expect("it is unlocked"));
+    let size = Winsize {
+        ws_row: 50,
+        ws_col: 200,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    // SAFETY: the descriptor is open, and the kernel reads one Winsize, which is there.
+    unsafe { set_size(slave.as_raw_fd(), &size) }.expect("every terminal has a size");
+    // SAFETY: nobody else owns this descriptor: it is taken out of its owner.
+    let master = unsafe { File::from_raw_fd(master.into_raw_fd()) };
+    (master, slave)
+}
+
+#[cfg(target_os = "linux")]
+fn slave_name(master: &PtyMaster) -> String {
+    nix::pty::ptsname_r(master).expect("it has one")
+}
+
+#[cfg(not(target_os = "linux"))]
+fn slave_name(master: &PtyMaster) -> String {
+    static NAMING: Mutex<()> = Mutex::new(());
+    let _naming = NAMING.lock();
+    // SAFETY: its buffer is the process's, and the lock keeps others from it.
+    unsafe { nix::pty::ptsname(master) }.expect("it has one")
+}
+
 /// A shell in a terminal of its own. Dropping it ends the shell and everything
 /// that was started from it.
 pub struct Terminal {
@@ -45,23 +98,8 @@ pub struct Terminal {
 impl Terminal {
     /// Opens a terminal in `folder`, with these environment variables.
     pub fn open(folder: &Path, environment: &[(&str, String)]) -> Terminal {
-        let size = Winsize {
-            ws_row: 50,
-            ws_col: 200,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
         keep_inherited_descriptors();
-        // One at a time: a shell that is started between the two calls would
-        // inherit a terminal that is not its own.
-        static OPENING: Mutex<()> = Mutex::new(());
-        let opening = OPENING.lock();
-        let OpenptyResult { master, slave } =
-            openpty(&size, None).expect("the system has a pseudo-terminal left");
-        for end in [&master, &slave] {
-            let closed = FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC);
-            fcntl(end, closed).expect("every descriptor takes this flag");
-        }
+        let (master, slave) = pty();
         plain(&slave);
 
         let mut command = Command::new("sh");
@@ -95,10 +133,10 @@ impl Terminal {
             });
         }
         let shell = command.spawn().expect("every Unix has sh");
-        drop((command, slave, opening));
+        drop((command, slave));
 
         let screen = Arc::new(Mutex::new(Vec::new()));
-        let keyboard = File::from(master);
+        let keyboard = master;
         let mut reader = keyboard.try_clone().expect("a descriptor is left");
         let sink = Arc::clone(&screen);
         thread::spawn(move || {

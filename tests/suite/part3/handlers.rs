@@ -8,6 +8,7 @@ use nix::unistd::Pid;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use tests::client::{get, Client};
 use tests::experiments::{silent_client, END};
@@ -57,7 +58,7 @@ fn handlers_leave_errno_alone() {
 /// is within `println!` when a child of it ends, and its handler prints too.
 #[test]
 fn a_handler_that_prints_aborts() {
-    let (reader, writer) = nix::unistd::pipe().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
     let mut command = Command::new(executable("printing_handler"));
     command.arg("127.0.0.1:0").stdin(Stdio::null());
     command.stdout(writer.try_clone().unwrap());
@@ -66,7 +67,10 @@ fn a_handler_that_prints_aborts() {
     let mut server = Group(command.spawn().unwrap());
     let pid = server.0.id();
 
-    let (mut reader, mut writer) = (File::from(reader), File::from(writer));
+    let (mut reader, mut writer) = (
+        File::from(OwnedFd::from(reader)),
+        File::from(OwnedFd::from(writer)),
+    );
     fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
     let line = wait_for("the first line", || {
         let mut line = [0; 1024];

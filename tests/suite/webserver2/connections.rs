@@ -326,8 +326,7 @@ fn errors_hold_no_control_characters() {
 fn a_frozen_terminal_costs_no_client_anything() {
     for program in BOTH {
         for (length, requests) in [(1, 120), (59, 100), (300, 60), (4_000, 10)] {
-            let pty = nix::pty::openpty(None, None).unwrap();
-            let (terminal, mut window) = (pty.slave, std::fs::File::from(pty.master));
+            let (mut window, terminal) = tests::terminal::pty();
             let mut command = programs::command(&format!("{program} wsgiapp:app 127.0.0.1:0"));
             command.stdin(Stdio::null()).stderr(Stdio::null());
             end_with_parent(&mut command);
@@ -357,7 +356,7 @@ fn a_frozen_terminal_costs_no_client_anything() {
 #[test]
 fn a_panic_that_nobody_reads_costs_no_client_anything() {
     for program in ["webserver2", "webserver3h"] {
-        let (_reader, writer) = nix::unistd::pipe().unwrap();
+        let (_reader, writer) = std::io::pipe().unwrap();
         let full = nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK);
         nix::fcntl::fcntl(&writer, full).unwrap();
         while nix::unistd::write(&writer, &[b'x'; 512]).is_ok() {}
