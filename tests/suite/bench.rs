@@ -107,7 +107,7 @@ impl Place {
         let table = self.folder.join("servers.toml");
         fs::write(&table, &self.table).unwrap();
         let mut bench = program("bench");
-        bench.args(["--rounds=2", "--seconds=1", "--warm-up=1"]);
+        bench.args(["--rounds=2", "--seconds=1", "--warm-up=0"]);
         bench.arg("--table").arg(table).args(arguments);
         bench
     }
@@ -248,8 +248,13 @@ fn servers_are_measured_in_turn() {
     place.hello("first", "webserver1");
     place.family("second");
     let compare = ["--compare=second/first", "--baseline=second"];
-    let (code, output, errors) = place.run(&compare);
+    let (code, output, errors) = place.run(&[&compare[..], &["--warm-up=1"]].concat());
     assert_eq!(code, Some(0), "{errors}");
+    let warmed = errors.lines().filter(|line| line.starts_with("warm up "));
+    assert_eq!(
+        warmed.collect::<Vec<_>>(),
+        ["warm up first", "warm up second"]
+    );
 
     let turns: Vec<&str> = errors
         .lines()
@@ -369,7 +374,7 @@ fn connections_that_stay_are_measured_with_wrk() {
          cwd = {:?}\ncommand = \"python3 alive.py {{address}}\"\nversion = \"python3 -V\"\n",
         place.mark, place.folder
     ));
-    let (code, output, errors) = place.run(&["--rounds=1"]);
+    let (code, output, errors) = place.run(&[]);
     assert_eq!(code, Some(0), "{errors}");
     assert!(output.contains("keep-alive"), "{output}");
     let server = &place.record()["servers"][0];
@@ -491,7 +496,7 @@ fn the_peers_answer() {
         return;
     }
     let mut bench = program("bench");
-    bench.args(["--rounds=1", "--seconds=1", "--warm-up=1"]);
+    bench.args(["--rounds=1", "--seconds=1", "--warm-up=0"]);
     bench.arg("--servers=fork.c,webserver3g.py");
     let (code, output, errors) = run_to_end(&mut beside_others(&bench));
     assert_eq!(code, Some(0), "{errors}");

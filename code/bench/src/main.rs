@@ -58,8 +58,8 @@ mod linux {
         /// Seconds of load in a turn
         #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=600))]
         seconds: u64,
-        /// Seconds of load on each server before the first round
-        #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=600))]
+        /// Seconds of load on each server beforehand; 0 for none
+        #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=600))]
         warm_up: u64,
         /// Connections open at a time, over all load processes
         #[arg(long, default_value_t = 32, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
@@ -297,7 +297,7 @@ mod linux {
 
     /// The rounds of each server, in the servers' order.
     fn measure(servers: &[Server], options: &Options) -> Result<Vec<Vec<Round>>> {
-        for server in servers {
+        for server in servers.iter().filter(|_| options.warm_up > 0) {
             bench::say(&format!("warm up {}", server.row.name));
             server.round(&load(&server.row, options.warm_up, options)?)?;
         }
