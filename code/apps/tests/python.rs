@@ -100,12 +100,17 @@ fn a_panic_below_python_is_an_error_above_it() {
 
     for closed in ["1", "3"] {
         let environ = Environ::testing_defaults;
+        // With a length it is read when the body asks for it; without, beforehand.
         let mut reading = environ();
+        reading.set("CONTENT_LENGTH", "5");
         reading.input = Box::new(Broken);
+        let mut ahead = environ();
+        ahead.input = Box::new(Broken);
         let mut logging = environ();
         logging.errors = Box::new(Broken);
         for outcome in [
             respond(&reads, reading, io::sink()),
+            respond(&reads, ahead, io::sink()),
             respond(&logs, logging, io::sink()),
         ] {
             let error = outcome.error.expect("it has failed").to_string();
