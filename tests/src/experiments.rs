@@ -28,6 +28,8 @@ impl Server {
         let mut since = Instant::now();
         let mut before = Vec::new();
         wait_for("the server and its children to be idle", || {
+            // Two looks that far apart, however long this thread had to wait between.
+            let looked = Instant::now();
             let mut group = processes::all();
             group.retain(|process| process.group == self.pid());
             let busy = |process: &Process| matches!(process.state, 'R' | 'D' | 'U');
@@ -35,7 +37,8 @@ impl Server {
                 since = Instant::now();
             }
             before = group;
-            (since.elapsed() > ASLEEP).then(|| self.children())
+            let idle = looked.saturating_duration_since(since) > ASLEEP;
+            idle.then(|| self.children())
         })
     }
 
@@ -49,6 +52,8 @@ impl Server {
         let mut since = Instant::now();
         let mut last = Vec::new();
         loop {
+            // Two looks that far apart, however long this thread had to wait between.
+            let looked = Instant::now();
             let mut group = processes::all();
             group.retain(|process| process.group == self.pid());
             let busy = |process: &Process| matches!(process.state, 'R' | 'D' | 'U');
@@ -56,7 +61,7 @@ impl Server {
                 since = Instant::now();
             }
             last = group;
-            if since.elapsed() > ASLEEP {
+            if looked.saturating_duration_since(since) > ASLEEP {
                 return true;
             }
             let endless = match used() {

@@ -289,7 +289,9 @@ fn servers_are_measured_in_turn() {
             let (rate, answers) = (figure(&round["rate"]), figure(&round["answers"]));
             assert!(rate > 100.0, "{name}: {rate} answers a second");
             assert!((0.5..2.0).contains(&(rate / answers)), "{name}: {round}");
-            assert!(figure(&round["server_cpu_us"]) > 0.0, "{name}: {round}");
+            // The system counts processor time in hundredths of a second.
+            let counted = figure(&round["server_cpu_us"]) > 0.0;
+            assert!(counted || answers < 2000.0, "{name}: {round}");
         }
         let rates = rounds.iter().map(|round| figure(&round["rate"]));
         let middle = rates.sum::<f64>() / 2.0;
