@@ -17,6 +17,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Instant;
@@ -347,7 +348,11 @@ struct Copy {
 impl Copy {
     fn of(program: &Path) -> Copy {
         // A folder that is there already belongs to another test.
+        // Not the last one's again: what ran there may still be ending.
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let first = NEXT.fetch_add(1, Ordering::Relaxed);
         let (folder, number) = (0..500)
+            .map(|step| (first + step) % 500)
             .map(|number| {
                 (
                     std::env::temp_dir().join(format!("course-{number}")),
