@@ -1,13 +1,14 @@
-// The copy button of a transcript copies its commands and leaves the output.
-// It listens before mdBook's own listener does.
+// The copy button of a transcript copies its commands and leaves the output; that of a
+// step copies the lines to type. It listens before mdBook's own listener does.
 document.addEventListener('click', (event) => {
-    const button = event.target.closest('.transcript .clip-button');
-    const commands = button && button.closest('.transcript').querySelectorAll('.command');
-    if (!commands || commands.length === 0) {
+    const button = event.target.closest('.transcript .clip-button, .hunk .clip-button');
+    const block = button && button.closest('.transcript, .hunk');
+    const lines = block ? Array.from(block.querySelectorAll('.command, ins')) : [];
+    if (lines.length === 0) {
         return;
     }
     event.stopImmediatePropagation();
-    const text = Array.from(commands, (command) => command.textContent).join('\n');
+    const text = lines.map((line) => line.textContent.replace(/\n$/, '')).join('\n');
     // Only a secure context has a clipboard: https, or a page from this machine.
     const copied = navigator.clipboard ? navigator.clipboard.writeText(text) : Promise.reject();
     copied.catch(() => copyBySelecting(text, button)).then(() => {

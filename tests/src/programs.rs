@@ -1,8 +1,10 @@
 //! The programs of the course, built once for each test binary.
 
-use book::course::Course;
+use book::course::{Course, Program};
+use book::Problem;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
@@ -16,7 +18,12 @@ static EXECUTABLES: LazyLock<Result<BTreeMap<String, PathBuf>, String>> = LazyLo
 ///
 /// When its table or one of its programs cannot be read.
 pub fn course() -> Course {
-    Course::load(&book::root()).unwrap_or_else(|problem| panic!("{problem}"))
+    static COURSE: LazyLock<Result<Course, Problem>> =
+        LazyLock::new(|| Course::load(&book::root()));
+    match &*COURSE {
+        Ok(course) => course.clone(),
+        Err(problem) => panic!("{problem}"),
+    }
 }
 
 /// The executable of a program, or of a path to one: that has a `/`, and begins
@@ -68,6 +75,55 @@ pub fn command(program: &str) -> Command {
     let mut command = Command::new(executable(words.next().unwrap_or_default()));
     command.args(words);
     command
+}
+
+/// A stage as the reader has it, in `folder`: under the name of the package that it is
+/// typed in; and where its address stands in its text, with `port` in the place of 8888.
+///
+/// # Panics
+///
+/// When the copy cannot be made, or a server neither takes an address nor has
+/// `127.0.0.1:8888` in its text.
+pub fn as_typed(stage: &Program, folder: &Path, port: u16) -> PathBuf {
+    let package = stage.package.as_ref().unwrap_or(&stage.name);
+    let mut program = fs::read(executable(&stage.name)).expect("it has been built");
+    if stage.serves && !stage.takes_address() {
+        let (page, here) = (b"127.0.0.1:8888", format!("127.0.0.1:{port}"));
+        assert_eq!(
+            page.len(),
+            here.len(),
+            "the port has four digits, as the page's has"
+        );
+        let windows = program.windows(page.len()).enumerate();
+        let places = windows.filter(|(_, window)| *window == page);
+        let places: Vec<usize> = places.map(|(at, _)| at).collect();
+        let file = stage.file.display();
+        assert!(
+            !places.is_empty(),
+            "{file} takes no address and has no 127.0.0.1:8888"
+        );
+        for at in places {
+            program[at..at + page.len()].copy_from_slice(here.as_bytes());
+        }
+    }
+    let file = folder.join(package);
+    let copied = fs::create_dir_all(folder).and_then(|()| {
+        let _ = fs::remove_file(&file); // another stage, which may still be ending
+        fs::write(&file, program)?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755))
+    });
+    copied.unwrap_or_else(|error| panic!("write {}: {error}", file.display()));
+    if cfg!(target_os = "macos") {
+        // Its signature was that of the original.
+        let mut sign = Command::new("codesign");
+        let signed = sign.args(["--force", "--sign", "-"]).arg(&file).status();
+        assert!(
+            signed.is_ok_and(|status| status.success()),
+            "sign {}",
+            file.display()
+        );
+    }
+    file
 }
 
 /// The folder of the executables, `target/debug` unless cargo was told

@@ -1,6 +1,6 @@
-//! Every line of every program is in the book: in a snippet, as an added line
-//! of a diff, or unchanged since the step before. The folded listing of the
-//! facts box does not count. Every line of every library is in a snippet, but
+//! Every line of every program is in the book: in a snippet, as an added line of a step
+//! or a diff, or unchanged since the step before. The folded listings do not count, and
+//! the comment at the head of a program may stand in them alone. Every line of every library is in a snippet, but
 //! for its documentation, its tests, and what it takes from other files.
 
 use book::course::{Course, Program, Source};
@@ -33,8 +33,8 @@ fn every_line_is_in_the_book() {
 struct Text {
     /// The lines of each file that snippets show.
     by_snippet: BTreeMap<PathBuf, BTreeSet<usize>>,
-    /// The diffs: before, after.
-    diffs: Vec<(String, String)>,
+    /// The diffs and the steps: before, if there is one, and after.
+    diffs: Vec<(Option<String>, String)>,
 }
 
 impl Text {
@@ -48,8 +48,12 @@ impl Text {
             let expanded = expanded.unwrap_or_else(|problem| panic!("{problem}"));
             includes.extend(expanded.includes);
             for directive in directives(&chapter.text) {
-                if let ("diff", [before, after]) = (directive.name, &directive.arguments[..]) {
-                    diffs.push((before.to_string(), after.to_string()));
+                match (directive.name, &directive.arguments[..]) {
+                    ("diff" | "step", [before, after]) => {
+                        diffs.push((Some(before.to_string()), after.to_string()));
+                    }
+                    ("step", [after]) => diffs.push((None, after.to_string())),
+                    _ => {}
                 }
             }
         }
@@ -61,14 +65,11 @@ impl Text {
 
     /// The lines that no chapter shows, as `file:line: text`.
     fn leaves_out(&self, course: &Course, program: &Program) -> Vec<String> {
-        let added = |before: &str| match course.program(before) {
-            Some(before) => course.step(before, program).added,
-            None => Vec::new(),
+        let added = |before: &Option<String>| {
+            let before = before.as_ref().and_then(|name| course.program(name));
+            course.step(before, program, 1).added
         };
-        let changed: BTreeSet<usize> = match &program.before {
-            Some(before) => added(before).into_iter().collect(),
-            None => (0..program.lines.len()).collect(),
-        };
+        let changed: BTreeSet<usize> = added(&program.before).into_iter().collect();
         let diffs = self
             .diffs
             .iter()

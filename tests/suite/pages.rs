@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
-use tests::programs::{cargo, course};
+use tests::programs::{build_alone, cargo, course};
 use tests::say;
 
 /// The pages, built once for this binary, or what is wrong with the book.
@@ -323,7 +323,7 @@ fn programs_can_be_copied() {
     let course = course();
     let copies = Path::new(env!("CARGO_TARGET_TMPDIR")).join("copies");
     let mut failed = Vec::new();
-    for program in &course.programs {
+    for program in course.programs.iter().filter(|program| !program.is_stage()) {
         let (listing, dependencies) = listing(&pages(), program);
         // A page leaves out the line end of the last line.
         let name = &program.name;
@@ -352,6 +352,23 @@ fn programs_can_be_copied() {
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// What the reader types of each stage builds in a package of its own. They are built in
+/// one go: links take most of the time.
+#[test]
+fn stages_can_be_typed() {
+    let stages = course().programs.into_iter().filter(Program::is_stage);
+    let mut packages: BTreeMap<BTreeSet<String>, Vec<(String, String)>> = BTreeMap::new();
+    for stage in stages {
+        let dependencies = stage.dependencies.iter().cloned().collect();
+        let package = packages.entry(dependencies).or_default();
+        package.push((stage.name.clone(), stage.typed()));
+    }
+    for (number, (dependencies, stages)) in packages.iter().enumerate() {
+        let built = build_alone(&format!("stages-{number}"), stages, dependencies);
+        built.unwrap_or_else(|error| panic!("stages do not build when typed:\n{error}"));
+    }
 }
 
 /// Copies a folder into another; cargo goes by the times of its files.

@@ -10,6 +10,8 @@
 //! - Port 8888 of the page is a free port here, and 3000 another.
 //! - `cargo run --bin NAME` goes through cargo the first time that a page types it in
 //!   a run of the tests, and after that is the program that cargo has built.
+//! - In a block of a stage, `cargo run` starts that stage, as the reader's own package
+//!   would: the program is called `my-server`, and has a free port where its text has 8888.
 //! - What comes is what the page shows, character by character, but for what
 //!   `tests::comparison` lists: what differs from run to run and from machine to
 //!   machine. White space at the ends of lines does not count, nor do blank lines
@@ -23,8 +25,8 @@
 //! - `SNAPSHOTS=overwrite cargo test --test suite transcripts::` writes what came back
 //!   into the chapters.
 
-use book::course::Chapter;
-use book::transcript::{blocks, Block, Line};
+use book::course::{Chapter, Program};
+use book::transcript::{blocks, served, stage_arguments, Block, Line};
 use regex::{Captures, Regex};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -34,7 +36,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 use tests::comparison::{Known, Shown};
-use tests::programs::{course, folder};
+use tests::programs::{as_typed, course, folder};
 use tests::python::{activated, can_check, programs, Site};
 use tests::terminal::Terminal;
 use tests::{has_tool, left_out};
@@ -63,6 +65,11 @@ fn replay_on(page: &mut Page, chapter: &str) {
     let text = fs::read_to_string(book::root().join(&file)).expect("the build script has read it");
     let chapter = Chapter { file, text };
     let blocks = blocks(&chapter).unwrap_or_else(|problem| panic!("{problem}"));
+    for block in &blocks {
+        let checked = block.check(&course(), &chapter);
+        checked.unwrap_or_else(|problem| panic!("{problem}"));
+    }
+    page.typed.0 = typed_on(&chapter.file);
 
     if std::env::var("SNAPSHOTS").is_ok_and(|word| word == "overwrite") {
         let replay = |block| page.replay(&chapter.file, block);
@@ -77,6 +84,23 @@ fn replay_on(page: &mut Page, chapter: &str) {
     }
 }
 
+/// The folder for the stages of a page, each as the reader has it.
+fn typed_on(chapter: &Path) -> PathBuf {
+    let page = chapter.display().to_string().replace(['/', '.'], "-");
+    let folder = format!("typed/{}-{page}", std::process::id());
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder)
+}
+
+/// A folder that goes with its owner.
+#[derive(Default)]
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0); // most pages have none
+    }
+}
+
 /// The terminals of one chapter, and the places that stand in for the page's.
 #[derive(Default)]
 struct Page {
@@ -86,6 +110,8 @@ struct Page {
     places: Places,
     /// Which process of this run stands for which of the page.
     known: Known,
+    /// Where the page's stages stand.
+    typed: Folder,
     /// The copy of `code/apps/python`, where the page has Python.
     _site: Option<Site>,
     /// Whether a block was left out. Those after it may go on from what it
@@ -173,7 +199,16 @@ impl Page {
         stays: bool,
         place: &str,
     ) -> (Vec<Line>, Option<String>) {
-        let served = exchange.command.and_then(served);
+        let course = course();
+        let stage = block.stage.as_ref().zip(exchange.command);
+        let stage = stage
+            .and_then(|(name, command)| Some((course.program(name)?, stage_arguments(command)?)));
+        let served = match stage {
+            Some((stage, _)) => stage.serves.then(|| stage.name.clone()),
+            None => exchange
+                .command
+                .and_then(|command| served(&course, command)),
+        };
         let name = match (&block.terminal, &served, exchange.command, &self.server) {
             (Some(name), ..) => name.clone(),
             (None, Some(name), ..) => format!("server {name}"),
@@ -199,7 +234,13 @@ impl Page {
                 terminal.idle(),
                 "{place}: the command before this one still runs"
             );
-            let command = self.places.command(command, served.as_deref());
+            let command = match stage {
+                Some((stage, arguments)) => {
+                    let folder = self.typed.0.join(&stage.name);
+                    self.places.stage(stage, arguments, &folder)
+                }
+                None => self.places.command(command, served.as_deref()),
+            };
             terminal.command(&command);
         } else if exchange.rest.first() == Some(&&Line::Interrupt) {
             terminal.take(); // printed since it was last seen, and not shown
@@ -388,6 +429,22 @@ impl Places {
         folders.fold(text, |text, (page, here)| text.replace(here, page))
     }
 
+    /// The command that starts a stage, which stands in `folder`, with these arguments.
+    fn stage(&mut self, stage: &Program, arguments: &str, folder: &Path) -> String {
+        let port = self.ports.iter().find(|(page, _)| *page == "8888");
+        let port = port.map_or(0, |(_, port)| port.number);
+        let file = as_typed(stage, folder, port);
+        self.folders
+            .push(("target/debug/", format!("{}/", folder.display())));
+        let own = !arguments.is_empty() || !stage.takes_address();
+        let address = if own {
+            String::new()
+        } else {
+            format!("127.0.0.1:{port}")
+        };
+        format!("{} {}{address}", file.display(), self.here(arguments))
+    }
+
     /// A command of the page as it is typed here: a server is given the
     /// address that it would have taken by itself.
     fn command(&self, command: &str, served: Option<&str>) -> String {
@@ -490,28 +547,6 @@ fn exchanges(block: &Block) -> Vec<Exchange<'_>> {
         }
     }
     exchanges
-}
-
-/// The server of the course that a command starts in the foreground.
-fn served(command: &str) -> Option<String> {
-    if command.trim_end().ends_with('&') {
-        return None;
-    }
-    let words: Vec<&str> = command.split_whitespace().collect();
-    if words == ["cargo", "run"] || words.starts_with(&["cargo", "run", "--", "--"]) {
-        return Some("book".to_string());
-    }
-    fn started<'a>(word: &'a str, before: &str) -> Option<&'a str> {
-        let name = word.strip_prefix("target/debug/").unwrap_or(word);
-        (before == "--bin" || word != name).then_some(name)
-    }
-    let befores = [""].into_iter().chain(words.iter().copied());
-    let name = words
-        .iter()
-        .zip(befores)
-        .find_map(|(word, before)| started(word, before))?;
-    let program = course().program(name).cloned()?;
-    program.serves.then_some(program.name)
 }
 
 /// The words of the shell itself.

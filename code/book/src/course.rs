@@ -2,9 +2,9 @@
 //! speaks of.
 
 use crate::anchors;
+use crate::step::{self, Hunk};
 use crate::Problem;
 use serde::Deserialize;
-use similar::{ChangeTag, TextDiff};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,15 @@ pub const TABLE: &str = "code/book/course.toml";
 
 /// The folder of the chapters, from the top of the repository.
 pub const CHAPTERS: &str = "book";
+
+/// The folder of a part where its stages stand.
+const STAGES: &str = "stages";
+
+/// The package that a reader types stages in, unless the table says another.
+const PACKAGE: &str = "my-server";
+
+/// How many lines the comment at the head of a stage may have.
+const LONGEST_HEAD: usize = 4;
 
 /// The programs of the course and what they owe.
 #[derive(Clone, Debug)]
@@ -41,8 +50,12 @@ pub struct Program {
     pub serves: bool,
     /// What it is started with, if it needs to be told something.
     pub arguments: Option<String>,
+    /// The package that a reader types it in, if it is a stage.
+    pub package: Option<String>,
     /// Its lines without anchor comments, each with its number in the file.
     pub lines: Vec<(usize, String)>,
+    /// How many of them are the comment at its head, with the blank lines under it.
+    pub head: usize,
     /// The lines of `[dependencies]` that it needs when it is copied out.
     pub dependencies: Vec<String>,
 }
@@ -101,7 +114,8 @@ pub struct Chapter {
     pub text: String,
 }
 
-/// The step from one program to the next.
+/// The step from one program to the next, or from an empty file. The comments at the
+/// heads of the files have no part in it.
 #[derive(Clone, Debug)]
 pub struct Step {
     /// Lines of the later program that the earlier one lacks: their places in
@@ -109,8 +123,8 @@ pub struct Step {
     pub added: Vec<usize>,
     /// How many lines of the earlier program are gone.
     pub removed: usize,
-    /// The unified diff, with three lines of context and without file names.
-    pub unified: String,
+    /// The places that change, each with the lines around it.
+    pub hunks: Vec<Hunk>,
 }
 
 #[derive(Deserialize)]
@@ -129,6 +143,20 @@ struct Row {
     before: Option<String>,
     serves: Option<bool>,
     arguments: Option<String>,
+    package: Option<String>,
+}
+
+/// What is looked at of a `Cargo.toml`.
+#[derive(Deserialize)]
+struct Manifest {
+    #[serde(default)]
+    bin: Vec<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    path: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -230,22 +258,17 @@ impl Course {
         Ok(chapters)
     }
 
-    /// What the step from `before` to `after` changes.
-    pub fn step(&self, before: &Program, after: &Program) -> Step {
-        let (old, new) = (before.source(), after.source());
-        let diff = TextDiff::from_lines(old.as_str(), new.as_str());
-        let changes: Vec<_> = diff.iter_all_changes().collect();
+    /// What the step from `before`, or from an empty file, to `after` changes, with at
+    /// least so many lines of context around each place.
+    pub fn step(&self, before: Option<&Program>, after: &Program, context: usize) -> Step {
+        let old: Vec<&str> = before.map_or(Vec::new(), Program::typed_lines);
+        let new = after.typed_lines();
+        let changes = step::changes(&old, &new);
+        let added = changes.iter().flat_map(|change| change.new.clone());
         Step {
-            added: changes
-                .iter()
-                .filter(|change| change.tag() == ChangeTag::Insert)
-                .filter_map(|change| change.new_index())
-                .collect(),
-            removed: changes
-                .iter()
-                .filter(|change| change.tag() == ChangeTag::Delete)
-                .count(),
-            unified: diff.unified_diff().context_radius(3).to_string(),
+            added: added.map(|index| index + after.head).collect(),
+            removed: changes.iter().map(|change| change.old.len()).sum(),
+            hunks: step::hunks(&old, &new, &changes, context),
         }
     }
 }
@@ -259,12 +282,26 @@ impl Program {
             .filter(|(_, line)| !anchors::is_comment(line))
             .map(|(index, line)| (index + 1, line.to_string()))
             .collect();
+        let head = head(&lines);
+        let is_stage = row.file.iter().any(|folder| folder == STAGES);
         let manifest = row.file.ancestors().skip(1);
         let manifest = manifest
             .map(|folder| folder.join("Cargo.toml"))
             .find(|manifest| root.join(manifest).is_file())
             .filter(|manifest| manifest != Path::new("Cargo.toml"))
             .ok_or_else(|| Problem::new(&row.file, 0, "it stands in no package of its own"))?;
+        check_target(root, &manifest, &row)?;
+        if is_stage && !(1..=LONGEST_HEAD).contains(&comment(&lines)) {
+            let what = format!(
+                "a stage begins with a comment (`//!`) of 1 to {LONGEST_HEAD} lines, which \
+                 nobody types: what it shows, and the command that runs it"
+            );
+            return Err(Problem::new(&row.file, 1, what));
+        }
+        if let (false, Some(_)) = (is_stage, &row.package) {
+            let what = "a `package` is where a reader types a stage, and this is none";
+            return Err(Problem::new(TABLE, 0, format!("`{}`: {what}", row.name)));
+        }
         let mut dependencies = dependencies(root, &manifest)?;
         dependencies.retain(|line| {
             let name = line.split('=').next().unwrap_or_default();
@@ -277,9 +314,22 @@ impl Program {
             before: row.before,
             serves: row.serves.unwrap_or(true),
             arguments: row.arguments,
+            package: is_stage.then(|| row.package.unwrap_or_else(|| PACKAGE.to_string())),
             lines,
+            head,
             dependencies,
         })
+    }
+
+    /// Whether it is a stage: a program on the way to another, which the reader types.
+    pub fn is_stage(&self) -> bool {
+        self.package.is_some()
+    }
+
+    /// Whether it is a server that can be told where to serve. A stage may have its
+    /// address in its text.
+    pub fn takes_address(&self) -> bool {
+        self.serves && (!self.is_stage() || self.source().contains("env::args"))
     }
 
     /// The folders of the course that it needs when it is copied out: those its
@@ -302,13 +352,18 @@ impl Program {
 
     /// The whole program without anchor comments, as the page lists it.
     pub fn source(&self) -> String {
-        self.lines
-            .iter()
-            .fold(String::new(), |mut text, (_, line)| {
-                text.push_str(line);
-                text.push('\n');
-                text
-            })
+        text(&self.lines)
+    }
+
+    /// What of it is typed: all but the comment at its head.
+    pub fn typed(&self) -> String {
+        text(&self.lines[self.head..])
+    }
+
+    /// The lines of [`Program::typed`].
+    pub fn typed_lines(&self) -> Vec<&str> {
+        let lines = self.lines[self.head..].iter();
+        lines.map(|(_, line)| line.as_str()).collect()
     }
 }
 
@@ -349,6 +404,43 @@ impl Library {
             files: sources,
             dependencies,
         })
+    }
+}
+
+/// Numbered lines as a text.
+fn text(lines: &[(usize, String)]) -> String {
+    lines.iter().map(|(_, line)| format!("{line}\n")).collect()
+}
+
+/// How many lines the comment at the head of a program has.
+fn comment(lines: &[(usize, String)]) -> usize {
+    let comment = |(_, line): &&(usize, String)| line.starts_with("//!");
+    lines.iter().take_while(comment).count()
+}
+
+/// The same with the blank lines under it.
+fn head(lines: &[(usize, String)]) -> usize {
+    let comment = comment(lines);
+    let below = lines[comment..].iter();
+    let blank = below.take_while(|(_, line)| comment > 0 && line.is_empty());
+    comment + blank.count()
+}
+
+/// Whether cargo knows the program of this row by its name.
+fn check_target(root: &Path, manifest: &Path, row: &Row) -> Result<(), Problem> {
+    let folder = manifest.parent().unwrap_or(Path::new(""));
+    let known: Manifest = toml::from_str(&read(root, manifest)?)
+        .map_err(|error| Problem::new(manifest, 0, error.message()))?;
+    let is_target =
+        |target: &Target| target.name == row.name && folder.join(&target.path) == row.file;
+    match known.bin.iter().any(is_target) {
+        true => Ok(()),
+        false => {
+            let (name, file) = (&row.name, row.file.strip_prefix(folder));
+            let file = file.unwrap_or(&row.file).display();
+            let what = format!("it lacks a [[bin]] of the name `{name}` and the path `{file}`");
+            Err(Problem::new(manifest, 0, what))
+        }
     }
 }
 
@@ -434,14 +526,20 @@ mod tests {
 
     #[test]
     fn a_step_counts_what_it_adds_and_removes() {
-        let program = |lines: &[&str]| Program {
-            name: String::new(),
-            file: PathBuf::new(),
-            before: None,
-            serves: true,
-            arguments: None,
-            lines: lines.iter().map(|line| (0, line.to_string())).collect(),
-            dependencies: Vec::new(),
+        let program = |text: &str| {
+            let lines: Vec<(usize, String)> =
+                text.lines().map(|line| (0, line.to_string())).collect();
+            Program {
+                name: String::new(),
+                file: PathBuf::new(),
+                before: None,
+                serves: true,
+                arguments: None,
+                package: None,
+                head: head(&lines),
+                lines,
+                dependencies: Vec::new(),
+            }
         };
         let course = Course {
             root: PathBuf::new(),
@@ -449,8 +547,14 @@ mod tests {
             libraries: Vec::new(),
             debts: Vec::new(),
         };
-        let step = course.step(&program(&["a", "b", "c"]), &program(&["a", "x", "y", "c"]));
-        assert_eq!((step.added, step.removed), (vec![1, 2], 1));
-        assert_eq!(step.unified, "@@ -1,3 +1,4 @@\n a\n-b\n+x\n+y\n c\n");
+        let (old, new) = (
+            program("//! A.\n\na\nb\nc"),
+            program("//! B!\n//!\n\na\nx\ny\nc"),
+        );
+        let step = course.step(Some(&old), &new, 1);
+        assert_eq!((step.added, step.removed), (vec![4, 5], 1));
+        assert_eq!(new.typed(), "a\nx\ny\nc\n");
+        let step = course.step(None, &new, 1);
+        assert_eq!((step.added, step.removed), (vec![3, 4, 5, 6], 0));
     }
 }

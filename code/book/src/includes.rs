@@ -17,7 +17,9 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::LazyLock;
 
 /// The names of the directives that [`crate::preprocessor`] replaces.
-pub const OURS: [&str; 6] = ["program", "library", "diff", "debts", "ledger", "test"];
+pub const OURS: [&str; 7] = [
+    "program", "library", "step", "diff", "debts", "ledger", "test",
+];
 
 // mdBook's own expression, except that a directive may stand without arguments.
 static DIRECTIVE: LazyLock<Regex> = LazyLock::new(|| {

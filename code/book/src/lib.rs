@@ -5,6 +5,7 @@
 //! - [`course`]: the table of programs and debts, `course.toml`.
 //! - [`includes`]: what mdBook makes of `{{#include}}` and
 //!   `{{#rustdoc_include}}`, except that a mistake is an error.
+//! - [`step`]: what changes from one program to the next, and what a page shows of it.
 //! - [`transcript`]: `console` blocks, as the page shows them and as the tests
 //!   replay them.
 //! - [`preprocessor`]: the facts boxes, diffs, debts and captions, as an
@@ -22,6 +23,7 @@ pub mod includes;
 pub mod preprocessor;
 #[cfg(feature = "site")]
 pub mod site;
+pub mod step;
 pub mod transcript;
 
 use std::fmt;

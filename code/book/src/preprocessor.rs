@@ -5,7 +5,9 @@
 //! | -------------------- | --------------------------------------------------- |
 //! | `{{#program NAME}}`  | the facts box, with the whole listing folded away   |
 //! | `{{#library NAME}}`  | the facts box of a library                          |
-//! | `{{#diff A B}}`      | the step from one program to another                |
+//! | `{{#step B}}`        | a stage, to be typed into an empty file             |
+//! | `{{#step A B}}`      | what to type to get from one program to the next    |
+//! | `{{#diff A B}}`      | what tells two programs apart                       |
 //! | `{{#debts NAME}}`    | what a program still owes                           |
 //! | `{{#ledger}}`        | all debts                                           |
 //! | `{{#test MODULE::NAME}}` | the name of a test, which must exist            |
@@ -16,7 +18,8 @@
 
 use crate::course::{Chapter, Course, Debt, Library, Program};
 use crate::includes::{directives, expand, unused_anchors, Directive, Include};
-use crate::transcript::{fences, Block, Fence};
+use crate::step;
+use crate::transcript::{blocks, fences, labels, Fence};
 use crate::Problem;
 use mdbook_preprocessor::book::{Book, BookItem};
 use mdbook_preprocessor::errors::Result as MdbookResult;
@@ -82,14 +85,18 @@ impl mdbook_preprocessor::Preprocessor for Preprocessor {
 pub fn render(course: &Course, chapter: &Chapter) -> Result<(String, Vec<Include>), Problem> {
     let includes = expand(&course.root, chapter)?.includes;
     let mut fences = fences(chapter)?.into_iter().peekable();
+    let blocks = blocks(chapter)?;
+    let mut labelled = blocks.iter().zip(labels(course, &blocks));
     let mut lines = chapter.text.lines().zip(1..);
     let mut rendered = String::new();
     while let Some((line, number)) = lines.next() {
         if let Some(fence) = fences.next_if(|fence| fence.line == number) {
             if fence.language() == "console" {
-                let block = Block::parse(chapter, fence.line, &fence.info, &fence.lines)?;
-                rendered.push_str(&block.html());
-                rendered.push('\n');
+                if let Some((block, label)) = labelled.next() {
+                    block.check(course, chapter)?;
+                    rendered.push_str(&block.html(label));
+                    rendered.push('\n');
+                }
             } else {
                 rendered.push_str(&caption(course, &fence, &includes));
                 rendered.push_str(line);
@@ -191,6 +198,8 @@ fn make(course: &Course, directive: &Directive<'_>) -> Result<Option<String>, St
             let unknown = || format!("there is no library `{name}` in {}", crate::course::TABLE);
             library_facts(library.ok_or_else(unknown)?)
         }
+        ("step", [after]) => to_type(course, None, program(after)?)?,
+        ("step", [before, after]) => to_type(course, Some(program(before)?), program(after)?)?,
         ("diff", [before, after]) => diff(course, program(before)?, program(after)?),
         ("debts", [name]) => debts(course, program(name)?)?,
         ("ledger", []) => ledger(course),
@@ -222,7 +231,7 @@ fn facts(course: &Course, program: &Program) -> String {
         .as_ref()
         .and_then(|name| course.program(name))
     {
-        let step = course.step(before, program);
+        let step = course.step(Some(before), program, 1);
         let since = format!(
             "<code>{}</code>, with {} added and {} gone",
             before.name,
@@ -298,13 +307,42 @@ fn facts_box(attributes: &str, facts: &[(&str, String)]) -> String {
     html
 }
 
-/// The step from `before` to `after`, with a caption.
+/// What to type, and the whole program folded away under it.
+fn to_type(course: &Course, before: Option<&Program>, after: &Program) -> Result<String, String> {
+    let name = &after.name;
+    let step = course.step(before, after, 1);
+    if step.hunks.is_empty() {
+        return Err(format!("there is nothing to type to get to `{name}`"));
+    }
+    let before = before.map_or("", |before| &before.name);
+    let mut html = format!(
+        "<section class=\"step\" aria-label=\"To type: {name}\" data-before=\"{before}\" \
+         data-after=\"{name}\">\n\n{}",
+        step::html(&step.hunks)
+    );
+    // What goes into an empty file is whole.
+    if !before.is_empty() {
+        html.push_str(&format!(
+            "<details><summary>Stuck? Compare with <code>{}</code></summary>\n\n\
+             ```rust,no_run\n{}```\n\n</details>\n",
+            after.file.display(),
+            after.typed()
+        ));
+    }
+    html.push_str("</section>\n");
+    Ok(html)
+}
+
+/// What tells `before` from `after`, with a caption.
 fn diff(course: &Course, before: &Program, after: &Program) -> String {
     format!(
-        "<p class=\"caption\"><code>{}</code> → <code>{}</code></p>\n\n```diff\n{}```\n",
+        "<section class=\"diff\" aria-label=\"From {} to {}\">\n\n\
+         <p class=\"caption\"><code>{}</code> → <code>{}</code></p>\n\n{}</section>\n",
+        before.name,
+        after.name,
         before.file.display(),
         after.file.display(),
-        course.step(before, after).unified
+        step::html(&course.step(Some(before), after, 3).hunks)
     )
 }
 
@@ -440,8 +478,9 @@ mod tests {
     fn a_diff_is_captioned_with_both_files() {
         let page = page("{{#diff webserver1 large_answer}}").unwrap();
         assert!(page.contains("webserver1.rs</code> → <code>code/part1/large_answer.rs"));
-        assert!(page.contains("\n+const BODY"));
-        assert!(page.contains("\n-const RESPONSE"));
+        assert!(page.contains("<ins>const BODY"), "{page}");
+        assert!(page.contains("<del>const RESPONSE"), "{page}");
+        assert!(!page.contains("//!"), "{page}");
     }
 
     #[test]

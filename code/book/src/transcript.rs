@@ -13,10 +13,16 @@
 //! | anything else       | output: `[..]` stands for any text within a line, and `...` for any lines |
 //!
 //! After the word `console` the info string may say `terminal=NAME`, for a
-//! second terminal; `stays`, for a last command that goes on running; and
-//! `norun`, for a block that cannot be replayed, which the tests keep a list of.
+//! terminal of that name; `stage=NAME`, where the reader's own package is that stage, so
+//! that `cargo run`, also with `-q` and with arguments, starts it; `stays`, for a last
+//! command that goes on running; and `norun`, for a block that cannot be replayed, which
+//! the tests keep a list of.
+//!
+//! Without a name, a server is started in a terminal `server`; a block that does not
+//! begin with a command goes on there, and all others are typed in `client`. A page with
+//! more than one terminal shows the names.
 
-use crate::course::Chapter;
+use crate::course::{Chapter, Course};
 use crate::Problem;
 use std::time::Duration;
 
@@ -27,6 +33,8 @@ pub struct Block {
     pub line: usize,
     /// The terminal that it names.
     pub terminal: Option<String>,
+    /// The stage that `cargo run` starts.
+    pub stage: Option<String>,
     /// Whether its last command goes on running after the block.
     pub stays: bool,
     /// Whether it cannot be replayed.
@@ -111,6 +119,7 @@ impl Block {
         let mut block = Block {
             line,
             terminal: None,
+            stage: None,
             stays: false,
             norun: false,
             lines: Vec::new(),
@@ -118,6 +127,7 @@ impl Block {
         for word in info.split([',', ' ']).skip(1).filter(|w| !w.is_empty()) {
             match word.split_once('=') {
                 Some(("terminal", name)) => block.terminal = Some(name.to_string()),
+                Some(("stage", name)) => block.stage = Some(name.to_string()),
                 None if word == "stays" => block.stays = true,
                 None if word == "norun" => block.norun = true,
                 _ => {
@@ -134,13 +144,43 @@ impl Block {
         Ok(block)
     }
 
-    /// The block as the page shows it. Prompts are drawn by the style sheet, so
-    /// that copying leaves them out; what was typed is `kbd`.
-    pub fn html(&self) -> String {
+    /// Looks at what only the course knows.
+    ///
+    /// # Errors
+    ///
+    /// A stage that nobody knows, or a command in its block that does not start it.
+    pub fn check(&self, course: &Course, chapter: &Chapter) -> Result<(), Problem> {
+        let Some(name) = &self.stage else {
+            return Ok(());
+        };
+        let problem = |line, what| Err(Problem::new(&chapter.file, line, what));
+        if course.program(name).is_none() {
+            let table = crate::course::TABLE;
+            let what = format!("there is no program `{name}` in {table}");
+            return problem(self.line, what);
+        }
+        for (line, number) in self.lines.iter().zip(self.line + 1..) {
+            match line {
+                Line::Command(command) if stage_arguments(command).is_none() => {
+                    let what = format!(
+                        "a block of a stage runs it by `cargo run`, `cargo run -q` or \
+                         `cargo run -- ARGUMENTS`, and not by `{command}`"
+                    );
+                    return problem(number, what);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The block as the page shows it, under this label. Prompts are drawn by the style
+    /// sheet, so that copying leaves them out; what was typed is `kbd`.
+    pub fn html(&self, label: Option<String>) -> String {
         let mut html = String::new();
-        if let Some(name) = &self.terminal {
-            let name = escape(name);
-            html.push_str(&format!("<p class=\"caption\">terminal: {name}</p>\n\n"));
+        if let Some(label) = label {
+            let label = escape(&label);
+            html.push_str(&format!("<p class=\"caption terminal\">{label}</p>\n\n"));
         }
         // Markdown lets HTML that begins with this tag have empty lines.
         html.push_str("<pre class=\"transcript\"><code class=\"nohighlight hljs\">");
@@ -177,6 +217,78 @@ pub fn blocks(chapter: &Chapter) -> Result<Vec<Block>, Problem> {
         }
     }
     Ok(blocks)
+}
+
+/// The arguments of a command that starts the stage of its block: those after `--`.
+pub fn stage_arguments(command: &str) -> Option<&str> {
+    let rest = command.strip_prefix("cargo run")?;
+    let rest = ["", " -q", " --quiet"]
+        .iter()
+        .rev()
+        .find_map(|quiet| rest.strip_prefix(quiet))?;
+    match rest.strip_prefix(" -- ") {
+        Some(arguments) => Some(arguments.trim()),
+        None => rest.trim().is_empty().then_some(""),
+    }
+}
+
+/// The server that a command starts in the foreground: a program of the course, or the
+/// book's, which is called `book`.
+pub fn served(course: &Course, command: &str) -> Option<String> {
+    if command.trim_end().ends_with('&') {
+        return None;
+    }
+    let words: Vec<&str> = command.split_whitespace().collect();
+    if words == ["cargo", "run"] || words.starts_with(&["cargo", "run", "--", "--"]) {
+        return Some("book".to_string());
+    }
+    fn started<'a>(word: &'a str, before: &str) -> Option<&'a str> {
+        let name = word.strip_prefix("target/debug/").unwrap_or(word);
+        (before == "--bin" || word != name).then_some(name)
+    }
+    let befores = [""].into_iter().chain(words.iter().copied());
+    let name = words
+        .iter()
+        .zip(befores)
+        .find_map(|(word, before)| started(word, before))?;
+    let program = course.program(name)?;
+    program.serves.then(|| program.name.clone())
+}
+
+/// The names of the terminals that the blocks of a page are typed in, if there is more
+/// than one.
+pub fn labels(course: &Course, blocks: &[Block]) -> Vec<Option<String>> {
+    let mut server = None;
+    let names: Vec<String> = blocks
+        .iter()
+        .map(|block| {
+            let command = block.lines.iter().find_map(|line| match line {
+                Line::Command(command) => Some(command),
+                _ => None,
+            });
+            let goes_on = !matches!(block.lines.first(), Some(Line::Command(_)));
+            let serves = match (&block.stage, command) {
+                (Some(stage), Some(_)) => course.program(stage).is_some_and(|stage| stage.serves),
+                (_, Some(command)) => served(course, command).is_some(),
+                (_, None) => false,
+            };
+            let name = match (&block.terminal, serves) {
+                (Some(name), _) => name.clone(),
+                (None, true) => "server".to_string(),
+                (None, false) if goes_on => server.clone().unwrap_or("client".to_string()),
+                (None, false) => "client".to_string(),
+            };
+            if serves {
+                server = Some(name.clone());
+            }
+            name
+        })
+        .collect();
+    let several = names.iter().any(|name| *name != names[0]);
+    names
+        .into_iter()
+        .map(|name| several.then_some(name))
+        .collect()
 }
 
 /// A fenced code block.
@@ -271,8 +383,8 @@ mod tests {
         let source: Vec<String> = block.lines.iter().map(Line::source).collect();
         assert_eq!(source, text.lines().collect::<Vec<_>>()[2..8]);
         assert_eq!(
-            block.html(),
-            "<p class=\"caption\">terminal: two</p>\n\n\
+            block.html(Some("<two>".to_string())),
+            "<p class=\"caption terminal\">&lt;two&gt;</p>\n\n\
              <pre class=\"transcript\"><code class=\"nohighlight hljs\">\
              <span class=\"command\">nc 127.0.0.1 8888</span>\n\
              <kbd>GET /&lt;x&gt;</kbd>\n<kbd></kbd>\nHTTP/1.1 …\n<kbd>^C</kbd>\n\

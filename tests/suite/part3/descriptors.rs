@@ -76,7 +76,7 @@ fn three_d_runs_out_of_processes_for_its_zombies() {
 /// The servers of the course that serve with one process, and those that fork.
 fn each_kind() -> (Vec<String>, Vec<String>) {
     let programs = course().programs.into_iter();
-    let servers = programs.filter(|program| program.serves);
+    let servers = programs.filter(|program| program.serves && !program.is_stage());
     let (fork, others): (Vec<_>, Vec<_>) =
         servers.partition(|program| program.source().contains("fork()"));
     let command = |program: Program| match program.arguments {
