@@ -392,12 +392,16 @@ fn repaid(course: &Course, debt: &Debt) -> String {
 }
 
 /// The name of a test, `MODULE::NAME`, after a look at whether it is there: in the
-/// file of the suite's module, or in one of the files of its folder.
+/// file of the suite's module, or in one of the files of its folder. A test of a
+/// library is `LIBRARY::FILE::NAME`.
 fn test(root: &Path, path: &str) -> Result<String, String> {
     let (module, name) = path
-        .split_once("::")
+        .rsplit_once("::")
         .ok_or_else(|| format!("`{path}` is not of the form `MODULE::NAME`"))?;
-    let module = format!("tests/suite/{module}");
+    let module = match module.split_once("::") {
+        Some((library, file)) => format!("code/{library}/tests/{file}"),
+        None => format!("tests/suite/{module}"),
+    };
     let mut files = vec![format!("{module}.rs")];
     if let Ok(entries) = std::fs::read_dir(root.join(&module)) {
         let names = entries.flatten().map(|entry| entry.file_name());
