@@ -37,13 +37,9 @@ fn main() -> ExitCode {
     }
     let party = Party::default();
     let logged = |environ: Environ, start_response: StartResponse| {
-        let asked = |name: &str| &environ.variables[name];
-        let _ = writeln!(
-            io::stdout(),
-            "{:?} {:?}",
-            asked("REQUEST_METHOD"),
-            asked("PATH_INFO")
-        );
+        let method = &environ.variables["REQUEST_METHOD"];
+        let path = &environ.variables["PATH_INFO"];
+        let _ = writeln!(io::stdout(), "{method:?} {path:?}");
         party.call(environ, start_response)
     };
     match serve_forever(&address.to_string_lossy(), &logged) {
@@ -92,8 +88,8 @@ fn handle_request(mut connection: TcpStream, application: &dyn Application) -> R
     let blank = request[..received]
         .windows(4)
         .position(|four| four == b"\r\n\r\n");
-    let (head, begun) = request[..received].split_at(blank.map_or(received, |at| at + 4));
-    let input = io::Cursor::new(begun.to_vec()).chain(connection.try_clone()?);
+    let (head, rest) = request[..received].split_at(blank.map_or(received, |at| at + 4));
+    let input = io::Cursor::new(rest.to_vec()).chain(connection.try_clone()?);
     let environ = environ(&String::from_utf8_lossy(head), input);
     let start_response = StartResponse::default();
     let responding = || respond(&mut connection, application, environ, &start_response);
@@ -278,10 +274,8 @@ fn app(environ: Environ, start_response: StartResponse) -> Result<Body> {
     let text = vec![("Content-Type", "text/plain".into())];
     match environ.variables["PATH_INFO"].as_str() {
         "/cake" => {
-            let orders = environ.variables["QUERY_STRING"]
-                .split(',')
-                .map(String::from);
-            let orders: Vec<String> = orders.collect();
+            let query = environ.variables["QUERY_STRING"].split(',');
+            let orders: Vec<String> = query.map(String::from).collect();
             start_response.start("200 OK", text.clone())?;
             let chunks = Box::new(orders.into_iter().map(move |guests| {
                 cut(guests).or_else(|error| {

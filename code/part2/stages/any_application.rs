@@ -33,13 +33,9 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let logged = |environ: Environ, start_response: StartResponse| {
-        let asked = |name: &str| &environ.variables[name];
-        let _ = writeln!(
-            io::stdout(),
-            "{:?} {:?}",
-            asked("REQUEST_METHOD"),
-            asked("PATH_INFO")
-        );
+        let method = &environ.variables["REQUEST_METHOD"];
+        let path = &environ.variables["PATH_INFO"];
+        let _ = writeln!(io::stdout(), "{method:?} {path:?}");
         app(environ, start_response)
     };
     match serve_forever(&address.to_string_lossy(), &logged) {
@@ -88,8 +84,8 @@ fn handle_request(mut connection: TcpStream, application: &dyn Application) -> R
     let blank = request[..received]
         .windows(4)
         .position(|four| four == b"\r\n\r\n");
-    let (head, begun) = request[..received].split_at(blank.map_or(received, |at| at + 4));
-    let input = io::Cursor::new(begun.to_vec()).chain(connection.try_clone()?);
+    let (head, rest) = request[..received].split_at(blank.map_or(received, |at| at + 4));
+    let input = io::Cursor::new(rest.to_vec()).chain(connection.try_clone()?);
     let environ = environ(&String::from_utf8_lossy(head), input);
     let start_response = StartResponse::default();
     let result = respond(&mut connection, application, environ, &start_response);
@@ -239,11 +235,18 @@ fn respond(
 fn app(environ: Environ, start_response: StartResponse) -> Result<Body> {
     let text = vec![("Content-Type", "text/plain".into())];
     match environ.variables["PATH_INFO"].as_str() {
+        "/" if environ.variables["REQUEST_METHOD"] == "POST" => {
+            let name = field(environ.input, "name")?;
+            start_response.start("200 OK", text)?;
+            Ok(format!("Come in, {name}.\n").as_str().into())
+        }
+        "/" => {
+            start_response.start("200 OK", vec![("Content-Type", "text/html".into())])?;
+            Ok(FORM.into())
+        }
         "/cake" => {
-            let orders = environ.variables["QUERY_STRING"]
-                .split(',')
-                .map(String::from);
-            let orders: Vec<String> = orders.collect();
+            let query = environ.variables["QUERY_STRING"].split(',');
+            let orders: Vec<String> = query.map(String::from).collect();
             start_response.start("200 OK", text.clone())?;
             let chunks = Box::new(orders.into_iter().map(move |guests| {
                 cut(guests).or_else(|error| {
@@ -253,15 +256,6 @@ fn app(environ: Environ, start_response: StartResponse) -> Result<Body> {
             }));
             let length = None;
             Ok(Body { length, chunks })
-        }
-        "/" if environ.variables["REQUEST_METHOD"] == "POST" => {
-            let name = field(environ.input, "name")?;
-            start_response.start("200 OK", text)?;
-            Ok(format!("Come in, {name}.\n").as_str().into())
-        }
-        "/" => {
-            start_response.start("200 OK", vec![("Content-Type", "text/html".into())])?;
-            Ok(FORM.into())
         }
         _ => {
             start_response.start("404 Not Found", text)?;

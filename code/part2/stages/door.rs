@@ -83,8 +83,8 @@ fn handle_request(mut connection: TcpStream) -> Result<()> {
     let blank = request[..received]
         .windows(4)
         .position(|four| four == b"\r\n\r\n");
-    let (head, begun) = request[..received].split_at(blank.map_or(received, |at| at + 4));
-    let input = io::Cursor::new(begun.to_vec()).chain(connection.try_clone()?);
+    let (head, rest) = request[..received].split_at(blank.map_or(received, |at| at + 4));
+    let input = io::Cursor::new(rest.to_vec()).chain(connection.try_clone()?);
     let environ = environ(&String::from_utf8_lossy(head), input);
     let start_response = StartResponse::default();
     let result = respond(&mut connection, environ, &start_response);
@@ -222,11 +222,18 @@ fn respond(
 fn app(environ: Environ, start_response: StartResponse) -> Result<Body> {
     let text = vec![("Content-Type", "text/plain".into())];
     match environ.variables["PATH_INFO"].as_str() {
+        "/" if environ.variables["REQUEST_METHOD"] == "POST" => {
+            let name = field(environ.input, "name")?;
+            start_response.start("200 OK", text)?;
+            Ok(format!("Come in, {name}.\n").as_str().into())
+        }
+        "/" => {
+            start_response.start("200 OK", vec![("Content-Type", "text/html".into())])?;
+            Ok(FORM.into())
+        }
         "/cake" => {
-            let orders = environ.variables["QUERY_STRING"]
-                .split(',')
-                .map(String::from);
-            let orders: Vec<String> = orders.collect();
+            let query = environ.variables["QUERY_STRING"].split(',');
+            let orders: Vec<String> = query.map(String::from).collect();
             start_response.start("200 OK", text.clone())?;
             let chunks = Box::new(orders.into_iter().map(move |guests| {
                 cut(guests).or_else(|error| {
@@ -236,15 +243,6 @@ fn app(environ: Environ, start_response: StartResponse) -> Result<Body> {
             }));
             let length = None;
             Ok(Body { length, chunks })
-        }
-        "/" if environ.variables["REQUEST_METHOD"] == "POST" => {
-            let name = field(environ.input, "name")?;
-            start_response.start("200 OK", text)?;
-            Ok(format!("Come in, {name}.\n").as_str().into())
-        }
-        "/" => {
-            start_response.start("200 OK", vec![("Content-Type", "text/html".into())])?;
-            Ok(FORM.into())
         }
         _ => {
             start_response.start("404 Not Found", text)?;

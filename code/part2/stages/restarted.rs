@@ -208,8 +208,8 @@ fn app(environ: &Environ, start_response: StartResponse) -> Result<Body> {
     let text = vec![("Content-Type", "text/plain".into())];
     match environ["PATH_INFO"].as_str() {
         "/cake" => {
-            let orders = environ["QUERY_STRING"].split(',').map(String::from);
-            let orders: Vec<String> = orders.collect();
+            let query = environ["QUERY_STRING"].split(',');
+            let orders: Vec<String> = query.map(String::from).collect();
             start_response.start("200 OK", text.clone())?;
             let chunks = Box::new(orders.into_iter().map(move |guests| {
                 cut(guests).or_else(|error| {

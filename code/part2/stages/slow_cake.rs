@@ -143,8 +143,8 @@ fn app(environ: &Environ) -> (&'static str, Fields, String) {
     let text = vec![("Content-Type", "text/plain".into())];
     match environ["PATH_INFO"].as_str() {
         "/cake" => {
-            let orders = environ["QUERY_STRING"].split(',');
-            ("200 OK", text, orders.map(cut).collect())
+            let query = environ["QUERY_STRING"].split(',');
+            ("200 OK", text, query.map(cut).collect())
         }
         _ => ("404 Not Found", text, "No such page.\n".into()),
     }
