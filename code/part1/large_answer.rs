@@ -4,6 +4,7 @@
 //!
 //! The answer is a million bytes instead of fourteen, so that you can see what is
 //! lost of it when the server closes a connection before it has read everything.
+
 use std::env;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -17,6 +18,7 @@ const PAUSE: Duration = Duration::from_millis(100); // after an accept that fail
 const REQUEST_SIZE: usize = 1024; // bytes: all that is ever read of a request
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\n\n";
 const BODY: &[u8] = &[b'x'; 1_000_000];
+
 fn main() -> ExitCode {
     let mut arguments = env::args_os().skip(1);
     let address = arguments.next().unwrap_or_else(|| ADDRESS.into());
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         }
     }
 }
+
 fn serve_forever(address: &str) -> io::Result<()> {
     let listener = TcpListener::bind(address).map_err(|error| {
         let why = match address.starts_with(':') {
@@ -45,6 +48,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
     let mut terminal = io::stdout();
     let _ = writeln!(terminal, "Serving HTTP on http://{address}/ ...");
     let _ = terminal.flush();
+
     loop {
         match listener.accept() {
             Ok((connection, peer)) => {
@@ -60,6 +64,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
         }
     }
 }
+
 fn handle_request(mut connection: TcpStream) -> io::Result<()> {
     let mut request = [0; REQUEST_SIZE];
     let received = connection.read(&mut request)?;

@@ -4,6 +4,7 @@
 //!
 //! Ask for http://127.0.0.1:8888/ with curl -v: the length is there, and every line
 //! of the head ends with CRLF.
+
 use std::env;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -20,6 +21,7 @@ const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\n\
     Connection: close\r\n\
     \r\n\
     Hello, World!\n";
+
 fn main() -> ExitCode {
     let mut arguments = env::args_os().skip(1);
     let address = arguments.next().unwrap_or_else(|| ADDRESS.into());
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         }
     }
 }
+
 fn serve_forever(address: &str) -> io::Result<()> {
     let listener = TcpListener::bind(address).map_err(|error| {
         let why = match address.starts_with(':') {
@@ -48,6 +51,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
     let mut terminal = io::stdout();
     let _ = writeln!(terminal, "Serving HTTP on http://{address}/ ...");
     let _ = terminal.flush();
+
     loop {
         match listener.accept() {
             Ok((connection, peer)) => {
@@ -63,6 +67,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
         }
     }
 }
+
 fn handle_request(mut connection: TcpStream) -> io::Result<()> {
     let mut request = [0; REQUEST_SIZE];
     let received = connection.read(&mut request)?;

@@ -1,6 +1,6 @@
 //! The programs of the course, built once for each test binary.
 
-use book::course::{Course, Program};
+use book::course::{Course, Program, PACKAGE};
 use book::Problem;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -85,7 +85,7 @@ pub fn command(program: &str) -> Command {
 /// When the copy cannot be made, or a server neither takes an address nor has
 /// `127.0.0.1:8888` in its text.
 pub fn as_typed(stage: &Program, folder: &Path, port: u16) -> PathBuf {
-    let package = stage.package.as_ref().unwrap_or(&stage.name);
+    let package = stage.package.as_deref().unwrap_or(PACKAGE);
     let mut program = fs::read(executable(&stage.name)).expect("it has been built");
     if stage.serves && !stage.takes_address() {
         let (page, here) = (b"127.0.0.1:8888", format!("127.0.0.1:{port}"));

@@ -26,7 +26,7 @@
 //!   into the chapters.
 
 use book::course::{Chapter, Program};
-use book::transcript::{blocks, served, stage_arguments, Block, Line};
+use book::transcript::{blocks, served, stage_command, Block, Line, StageCommand};
 use regex::{Captures, Regex};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -202,7 +202,7 @@ impl Page {
         let course = course();
         let stage = block.stage.as_ref().zip(exchange.command);
         let stage = stage
-            .and_then(|(name, command)| Some((course.program(name)?, stage_arguments(command)?)));
+            .and_then(|(name, command)| Some((course.program(name)?, stage_command(command)?)));
         let served = match stage {
             Some((stage, _)) => stage.serves.then(|| stage.name.clone()),
             None => exchange
@@ -235,9 +235,9 @@ impl Page {
                 "{place}: the command before this one still runs"
             );
             let command = match stage {
-                Some((stage, arguments)) => {
+                Some((stage, command)) => {
                     let folder = self.typed.0.join(&stage.name);
-                    self.places.stage(stage, arguments, &folder)
+                    self.places.stage(stage, command, &folder)
                 }
                 None => self.places.command(command, served.as_deref()),
             };
@@ -380,17 +380,23 @@ fn without_echo(echo: &str, screen: &str) -> String {
     screen.strip_prefix(echo).unwrap_or(screen).to_string()
 }
 
-/// The ports and the folders of the page, each with what stands in for it.
+/// The ports and the folders of the page, each with what stands in for it, and how its
+/// stages begin to say their usage.
 struct Places {
     ports: Vec<(&'static str, Port)>,
     folders: Vec<(&'static str, String)>,
+    usages: Vec<(&'static str, String)>,
 }
+
+/// What `module_path!()` is in the reader's package.
+const USAGE: &str = "usage: my_server [";
 
 impl Default for Places {
     fn default() -> Places {
         Places {
             ports: Vec::new(),
             folders: vec![("target/debug/", format!("{}/", folder().display()))],
+            usages: Vec::new(),
         }
     }
 }
@@ -425,24 +431,33 @@ impl Places {
             .fold(text.to_string(), |text, (page, port)| {
                 replace_number(&text, &port.number.to_string(), page)
             });
-        let folders = self.folders.iter();
-        folders.fold(text, |text, (page, here)| text.replace(here, page))
+        let names = self.folders.iter().chain(&self.usages);
+        names.fold(text, |text, (page, here)| text.replace(here, page))
     }
 
-    /// The command that starts a stage, which stands in `folder`, with these arguments.
-    fn stage(&mut self, stage: &Program, arguments: &str, folder: &Path) -> String {
+    /// The command that starts a stage, which stands in `folder`.
+    fn stage(&mut self, stage: &Program, command: StageCommand<'_>, folder: &Path) -> String {
+        let StageCommand {
+            before,
+            arguments,
+            after,
+        } = command;
         let port = self.ports.iter().find(|(page, _)| *page == "8888");
         let port = port.map_or(0, |(_, port)| port.number);
         let file = as_typed(stage, folder, port);
         self.folders
             .push(("target/debug/", format!("{}/", folder.display())));
+        self.usages
+            .push((USAGE, format!("usage: {} [", stage.name)));
         let own = !arguments.is_empty() || !stage.takes_address();
         let address = if own {
             String::new()
         } else {
             format!("127.0.0.1:{port}")
         };
-        format!("{} {}{address}", file.display(), self.here(arguments))
+        let arguments = self.here(arguments);
+        let file = file.display();
+        format!("{before}{file} {arguments}{address}{after}")
     }
 
     /// A command of the page as it is typed here: a server is given the

@@ -18,7 +18,7 @@ pub const CHAPTERS: &str = "book";
 const STAGES: &str = "stages";
 
 /// The package that a reader types stages in, unless the table says another.
-const PACKAGE: &str = "my-server";
+pub const PACKAGE: &str = "my-server";
 
 /// How many lines the comment at the head of a stage may have.
 const LONGEST_HEAD: usize = 4;

@@ -483,7 +483,7 @@ mod tests {
         let page = page("{{#diff webserver1 large_answer}}").unwrap();
         assert!(page.contains("webserver1.rs</code> → <code>code/part1/large_answer.rs"));
         assert!(page.contains("<ins>const BODY"), "{page}");
-        assert!(page.contains("<del>const RESPONSE"), "{page}");
+        assert!(page.contains("<del><span>const RESPONSE"), "{page}");
         assert!(!page.contains("//!"), "{page}");
     }
 

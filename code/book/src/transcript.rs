@@ -161,10 +161,11 @@ impl Block {
         }
         for (line, number) in self.lines.iter().zip(self.line + 1..) {
             match line {
-                Line::Command(command) if stage_arguments(command).is_none() => {
+                Line::Command(command) if stage_command(command).is_none() => {
                     let what = format!(
                         "a block of a stage runs it by `cargo run`, `cargo run -q` or \
-                         `cargo run -- ARGUMENTS`, and not by `{command}`"
+                         `cargo run -- ARGUMENTS`, also into a pipe, or by \
+                         `target/debug/PACKAGE`, and not by `{command}`"
                     );
                     return problem(number, what);
                 }
@@ -219,18 +220,50 @@ pub fn blocks(chapter: &Chapter) -> Result<Vec<Block>, Problem> {
     Ok(blocks)
 }
 
-/// The arguments of a command that starts the stage of its block: those after `--`.
-pub fn stage_arguments(command: &str) -> Option<&str> {
-    let rest = command.strip_prefix("cargo run")?;
-    let rest = ["", " -q", " --quiet"]
-        .iter()
-        .rev()
-        .find_map(|quiet| rest.strip_prefix(quiet))?;
-    match rest.strip_prefix(" -- ") {
-        Some(arguments) => Some(arguments.trim()),
-        None => rest.trim().is_empty().then_some(""),
-    }
+/// A command that starts the stage of its block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StageCommand<'a> {
+    /// What stands before the program: of `cargo run`, nothing.
+    pub before: &'a str,
+    /// The program's arguments.
+    pub arguments: &'a str,
+    /// A pipe, or another place for what it prints.
+    pub after: &'a str,
 }
+
+/// Takes apart a command that starts the stage of its block, by `cargo run` or by the
+/// path of what that has built.
+pub fn stage_command(command: &str) -> Option<StageCommand<'_>> {
+    let (before, rest) = match command.strip_prefix("cargo run") {
+        Some(rest) => {
+            let quiet = [" --quiet", " -q", ""].iter();
+            let rest = quiet.copied().find_map(|quiet| rest.strip_prefix(quiet))?;
+            let to_cargo = rest.starts_with(" -") && !rest.starts_with(" -- ");
+            let rest = rest.strip_prefix(" --").unwrap_or(rest);
+            ("", Some(rest).filter(|_| !to_cargo)?)
+        }
+        None => {
+            let (before, rest) = command.split_once(PROGRAM)?;
+            let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+            (before, &rest[end..])
+        }
+    };
+    if !rest.is_empty() && !rest.starts_with(' ') {
+        return None;
+    }
+    let places = [" |", " >", " 2>", " <", " &", ";"].iter();
+    let end = places.filter_map(|place| rest.find(place)).min();
+    let (arguments, after) = rest.split_at(end.unwrap_or(rest.len()));
+    let arguments = arguments.trim();
+    Some(StageCommand {
+        before,
+        arguments,
+        after,
+    })
+}
+
+/// Where cargo puts what it has built, in the reader's package.
+const PROGRAM: &str = "target/debug/my-";
 
 /// The server that a command starts in the foreground: a program of the course, or the
 /// book's, which is called `book`.
@@ -390,6 +423,37 @@ mod tests {
              <kbd>GET /&lt;x&gt;</kbd>\n<kbd></kbd>\nHTTP/1.1 …\n<kbd>^C</kbd>\n\
              </code></pre>\n"
         );
+    }
+
+    #[test]
+    fn a_stage_is_started_by_cargo_or_by_its_path() {
+        let parts = |command| {
+            let StageCommand {
+                before,
+                arguments,
+                after,
+            } = stage_command(command)?;
+            Some([before, arguments, after])
+        };
+        for (command, expected) in [
+            ("cargo run", ["", "", ""]),
+            ("cargo run -q", ["", "", ""]),
+            ("cargo run -- '[::1]:8888'", ["", "'[::1]:8888'", ""]),
+            ("cargo run | cat -v", ["", "", " | cat -v"]),
+            ("cargo run -- a 2>&1 | x", ["", "a", " 2>&1 | x"]),
+            ("strace -f target/debug/my-server", ["strace -f ", "", ""]),
+            ("target/debug/my-gateway a", ["", "a", ""]),
+        ] {
+            assert_eq!(parts(command), Some(expected), "{command}");
+        }
+        for command in [
+            "curl x",
+            "cargo runs",
+            "cargo run --bin x",
+            "target/debug/webserver1",
+        ] {
+            assert_eq!(parts(command), None, "{command}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //!
 //! Each request is preceded, in this terminal, by the two addresses and the two
 //! ports that tell its connection from every other.
+
 use std::env;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -16,6 +17,7 @@ const USAGE: &str = concat!("usage: ", module_path!(), " [ADDRESS]");
 const PAUSE: Duration = Duration::from_millis(100); // after an accept that failed
 const REQUEST_SIZE: usize = 1024; // bytes: all that is ever read of a request
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\n\nHello, World!\n";
+
 fn main() -> ExitCode {
     let mut arguments = env::args_os().skip(1);
     let address = arguments.next().unwrap_or_else(|| ADDRESS.into());
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         }
     }
 }
+
 fn serve_forever(address: &str) -> io::Result<()> {
     let listener = TcpListener::bind(address).map_err(|error| {
         let why = match address.starts_with(':') {
@@ -44,6 +47,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
     let mut terminal = io::stdout();
     let _ = writeln!(terminal, "Serving HTTP on http://{address}/ ...");
     let _ = terminal.flush();
+
     loop {
         match listener.accept() {
             Ok((connection, peer)) => {
@@ -59,6 +63,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
         }
     }
 }
+
 fn handle_request(mut connection: TcpStream) -> io::Result<()> {
     let client = connection.peer_addr()?;
     let server = connection.local_addr()?;

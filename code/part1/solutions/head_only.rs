@@ -21,6 +21,7 @@ const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\n\
     Connection: close\r\n\
     \r\n";
 const BODY: &[u8] = b"Hello, World!\n";
+
 fn main() -> ExitCode {
     let mut arguments = env::args_os().skip(1);
     let address = arguments.next().unwrap_or_else(|| ADDRESS.into());
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         }
     }
 }
+
 fn serve_forever(address: &str) -> io::Result<()> {
     let listener = TcpListener::bind(address).map_err(|error| {
         let why = match address.starts_with(':') {
@@ -49,6 +51,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
     let mut terminal = io::stdout();
     let _ = writeln!(terminal, "Serving HTTP on http://{address}/ ...");
     let _ = terminal.flush();
+
     loop {
         match listener.accept() {
             Ok((connection, peer)) => {
@@ -64,6 +67,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
         }
     }
 }
+
 fn handle_request(mut connection: TcpStream) -> io::Result<()> {
     let mut request = [0; REQUEST_SIZE];
     let received = connection.read(&mut request)?;

@@ -16,6 +16,7 @@ const USAGE: &str = concat!("usage: ", module_path!(), " [ADDRESS]");
 const PAUSE: Duration = Duration::from_millis(100); // after an accept that failed
 const REQUEST_SIZE: usize = 1024; // bytes: all that is ever read of a request
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\n\nHello, World!\n";
+
 fn main() -> ExitCode {
     let mut arguments = env::args_os().skip(1);
     let address = arguments.next().unwrap_or_else(|| ADDRESS.into());
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         }
     }
 }
+
 fn serve_forever(address: &str) -> io::Result<()> {
     let mut address: SocketAddr = address.parse().map_err(|error| {
         let kind = io::ErrorKind::InvalidInput;
@@ -53,6 +55,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
     let mut terminal = io::stdout();
     let _ = writeln!(terminal, "Serving HTTP on http://{address}/ ...");
     let _ = terminal.flush();
+
     loop {
         match listener.accept() {
             Ok((connection, peer)) => {
@@ -68,6 +71,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
         }
     }
 }
+
 fn handle_request(mut connection: TcpStream) -> io::Result<()> {
     let mut request = [0; REQUEST_SIZE];
     let received = connection.read(&mut request)?;

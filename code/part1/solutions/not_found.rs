@@ -3,6 +3,7 @@
 //!     cargo run --bin not_found [ADDRESS]
 //!
 //! Ask for http://127.0.0.1:8888/hello, and then for anything else.
+
 use std::env;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -16,6 +17,7 @@ const PAUSE: Duration = Duration::from_millis(100); // after an accept that fail
 const REQUEST_SIZE: usize = 1024; // bytes: all that is ever read of a request
 const HELLO: &[u8] = b"HTTP/1.1 200 OK\n\nHello, World!\n";
 const NOT_FOUND: &[u8] = b"HTTP/1.1 404 Not Found\n\nThere is no such page.\n";
+
 fn main() -> ExitCode {
     let mut arguments = env::args_os().skip(1);
     let address = arguments.next().unwrap_or_else(|| ADDRESS.into());
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         }
     }
 }
+
 fn serve_forever(address: &str) -> io::Result<()> {
     let listener = TcpListener::bind(address).map_err(|error| {
         let why = match address.starts_with(':') {
@@ -44,6 +47,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
     let mut terminal = io::stdout();
     let _ = writeln!(terminal, "Serving HTTP on http://{address}/ ...");
     let _ = terminal.flush();
+
     loop {
         match listener.accept() {
             Ok((connection, peer)) => {
@@ -59,6 +63,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
         }
     }
 }
+
 fn handle_request(mut connection: TcpStream) -> io::Result<()> {
     let mut request = [0; REQUEST_SIZE];
     let received = connection.read(&mut request)?;

@@ -4,6 +4,7 @@
 //!
 //! Connect with nc, type nothing, and ask with curl from another terminal: curl is
 //! answered when the patience for the silent client has run out.
+
 use std::env;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -17,6 +18,7 @@ const PAUSE: Duration = Duration::from_millis(100); // after an accept that fail
 const REQUEST_SIZE: usize = 1024; // bytes: all that is ever read of a request
 const PATIENCE: Duration = Duration::from_millis(500); // for each read and each write
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\n\nHello, World!\n";
+
 fn main() -> ExitCode {
     let mut arguments = env::args_os().skip(1);
     let address = arguments.next().unwrap_or_else(|| ADDRESS.into());
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         }
     }
 }
+
 fn serve_forever(address: &str) -> io::Result<()> {
     let listener = TcpListener::bind(address).map_err(|error| {
         let why = match address.starts_with(':') {
@@ -45,6 +48,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
     let mut terminal = io::stdout();
     let _ = writeln!(terminal, "Serving HTTP on http://{address}/ ...");
     let _ = terminal.flush();
+
     loop {
         match listener.accept() {
             Ok((connection, peer)) => {
@@ -60,6 +64,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
         }
     }
 }
+
 fn handle_request(mut connection: TcpStream) -> io::Result<()> {
     connection.set_read_timeout(Some(PATIENCE))?;
     connection.set_write_timeout(Some(PATIENCE))?;

@@ -4,6 +4,7 @@
 //!
 //! Send it a request in two parts, or one of 3,000 bytes: it waits for the blank
 //! line, up to 8,192 bytes, and the answer arrives whole.
+
 use std::env;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -16,6 +17,7 @@ const USAGE: &str = concat!("usage: ", module_path!(), " [ADDRESS]");
 const PAUSE: Duration = Duration::from_millis(100); // after an accept that failed
 const REQUEST_SIZE: usize = 8192; // bytes: a longer request is read no further
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\n\nHello, World!\n";
+
 fn main() -> ExitCode {
     let mut arguments = env::args_os().skip(1);
     let address = arguments.next().unwrap_or_else(|| ADDRESS.into());
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         }
     }
 }
+
 fn serve_forever(address: &str) -> io::Result<()> {
     let listener = TcpListener::bind(address).map_err(|error| {
         let why = match address.starts_with(':') {
@@ -44,6 +47,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
     let mut terminal = io::stdout();
     let _ = writeln!(terminal, "Serving HTTP on http://{address}/ ...");
     let _ = terminal.flush();
+
     loop {
         match listener.accept() {
             Ok((connection, peer)) => {
@@ -59,6 +63,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
         }
     }
 }
+
 fn handle_request(mut connection: TcpStream) -> io::Result<()> {
     let mut request = [0; REQUEST_SIZE];
     let mut received = 0;
