@@ -9,15 +9,17 @@
 //! `PROGRAM` may also be the name of a program of the course, and either may be
 //! followed by arguments: `PROGRAM="webserver2 streamapp:large"`.
 
+use crate::webserver1::serves_without_a_reader;
 use flate2::write::GzDecoder;
 use nix::sys::signal::Signal;
 use regex::Regex;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
@@ -25,8 +27,8 @@ use tests::answer::Answer;
 use tests::client::{get, Client, End};
 use tests::experiments::{children_that_end_together, silent_client, END};
 use tests::processes::Process;
-use tests::programs::course;
-use tests::server::Server;
+use tests::programs::{command, course};
+use tests::server::{end_with_parent, Server};
 use tests::soon;
 
 /// Says what is wrong with a program, named or by its path.
@@ -191,6 +193,95 @@ fn count_visitors() {
             Ok(())
         },
     );
+}
+
+/// What the tests of `webserver1` ask of it, as far as the chapter has it from the reader.
+#[test]
+fn from_memory() {
+    exercise(
+        "from_memory",
+        "any_address",
+        "two arguments",
+        "from_memory",
+        |program| {
+            let server = &serve(program)?;
+            let line = "its first line names port 0, and not the one that it got";
+            ensure(server.address.port() != 0, line)?;
+            let visit = |after: &str| {
+                let client = Client::try_connect(server.address);
+                let client = client.map_err(|error| format!("a client was not let in: {error}"));
+                let mut client = client.map_err(|error| format!("{after}, {error}"))?;
+                let (answer, end) = client.try_send(get("/hello")).read_to_end();
+                let answer = String::from_utf8_lossy(&answer);
+                let right = answer == "HTTP/1.1 200 OK\n\nHello, World!\n" && end == End::Closed;
+                ensure(
+                    right,
+                    format!("{after}, a client got {answer:?} and {end:?}"),
+                )
+            };
+            visit("at first")?;
+            let shown = server.prints(&get("/hello"));
+            ensure(shown, "it does not show the request as it came")?;
+            server.connect().try_send("no end").finish().read_to_end();
+            let shown = server.prints("no end");
+            ensure(shown, "it does not show a request without a line feed")?;
+            visit("after a request without an end")?;
+            server
+                .connect()
+                .try_send(b"\xff\xfe")
+                .finish()
+                .read_to_end();
+            visit("after bytes that are not text")?;
+            drop(server.connect());
+            visit("after a client that says nothing")?;
+            for _ in 0..3 {
+                server.connect().reset();
+                visit("after a client that resets")?;
+            }
+            let unread = serves_without_a_reader(program);
+            unread.map_err(|error| format!("when nobody reads what it prints: {error}"))?;
+
+            let busy = server.address.to_string();
+            for (arguments, what, named) in [
+                (&[busy.as_str()][..], "a port that is taken", &busy),
+                (
+                    &["nonsense"],
+                    "an address that is none",
+                    &"nonsense".to_string(),
+                ),
+                (&["127.0.0.1:0", "more"], "two arguments", &String::new()),
+            ] {
+                let refused = refusal(program, arguments);
+                let (fails, errors) =
+                    refused.ok_or_else(|| format!("with {what} it serves all the same"))?;
+                ensure(fails, format!("with {what} it ends as if all were well"))?;
+                let one_line = errors.lines().count() == 1 && errors.contains(named);
+                let said = format!("with {what} it should say so in one line, and says {errors:?}");
+                ensure(one_line, said)?;
+            }
+            Ok(())
+        },
+    );
+}
+
+/// Whether a program that should not serve ends with an error, and what it says; nothing,
+/// if it prints the line of a server that serves.
+fn refusal(program: &str, arguments: &[&str]) -> Option<(bool, String)> {
+    let mut command = command(program);
+    command.args(arguments).stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    end_with_parent(&mut command);
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    let output = child.stdout.take().unwrap();
+    BufReader::new(output).read_line(&mut line).unwrap();
+    if !line.is_empty() {
+        let _ = child.kill().and_then(|()| child.wait());
+        return None;
+    }
+    let output = child.wait_with_output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    Some((!output.status.success(), errors))
 }
 
 #[test]

@@ -607,15 +607,15 @@ fn overwrite(chapter: &Chapter, blocks: &[Block], replayed: &[Replayed]) {
 /// A free port of four digits, as the page's are, so that columns and lengths
 /// stay the same. It lies below the ports that the system hands out, and where
 /// no port is that browsers refuse to visit (6000 and 6665, for instance).
-struct Port {
-    number: u16,
+pub struct Port {
+    pub number: u16,
     /// Keeps the number from other pages, also of other processes: whoever
     /// wants the TCP port takes the UDP port of that number first.
     _reserved: UdpSocket,
 }
 
 impl Port {
-    fn free() -> Port {
+    pub fn free() -> Port {
         // From a different place in each process, so that they seldom meet.
         let start = std::process::id() as u16 % 1000;
         for step in 0..2900 {
