@@ -213,8 +213,8 @@ fn make(
             let (name, file) = test(&course.root, name)?;
             format!("`{name}` in `{file}`")
         }
-        ("prove", []) => prove(&course.root, &tests_of(chapter))?,
-        ("prove", names) => prove(&course.root, names)?,
+        ("prove", []) => prove(&course.root, chapter, &tests_of(chapter))?,
+        ("prove", names) => prove(&course.root, chapter, names)?,
         (name, arguments) if crate::includes::OURS.contains(&name) => {
             let what = "takes other arguments than";
             return Err(format!(
@@ -415,16 +415,23 @@ fn tests_of(chapter: &Chapter) -> Vec<&str> {
     tests
 }
 
-/// The command that runs these tests, set as a transcript is.
-fn prove(root: &Path, tests: &[&str]) -> Result<String, String> {
-    if tests.is_empty() {
+/// The command that runs what the page shows, that is its transcripts and its snippets, and
+/// these tests; set as a transcript is.
+fn prove(root: &Path, chapter: &Chapter, tests: &[&str]) -> Result<String, String> {
+    let has = |what| chapter.text.contains(what);
+    let shows = has("\n```console") || has("\n```rust");
+    if !shows && tests.is_empty() {
         return Err("the page names no test that `{{#prove}}` could run".to_string());
     }
     let mut command = "cargo test --test suite".to_string();
-    if tests.iter().any(|test| test.starts_with("python::")) {
+    let python = has("--features python");
+    if python || tests.iter().any(|test| test.starts_with("python::")) {
         command.push_str(" --features tests/python");
     }
     command.push_str(" --");
+    if shows {
+        command.push_str(&format!(" {}", chapter.name_of_tests()));
+    }
     for test in tests {
         let (name, _) = self::test(root, test)?;
         command.push_str(&format!(" {name}"));
@@ -533,6 +540,10 @@ mod tests {
                      {{#test debts::one_client_at_a_time}}.\n\n{{#prove}}\n";
         let command = ">cargo test --test suite -- one_client_at_a_time</span>";
         assert!(page(named).unwrap().contains(command));
+        let shows =
+            page("\n```console\n$ true\n```\n\n{{#prove debts::a_large_answer_is_cut_short}}");
+        let command = ">cargo test --test suite -- part1_page a_large_answer_is_cut_short</span>";
+        assert!(shows.unwrap().contains(command));
         let page = page("{{#prove debts::descriptors_run_out python::the_environ}}").unwrap();
         let command = ">cargo test --test suite --features tests/python -- \
                        descriptors_run_out the_environ</span>";
