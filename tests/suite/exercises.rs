@@ -201,7 +201,7 @@ fn from_memory() {
     exercise(
         "from_memory",
         "any_address",
-        "two arguments",
+        "with a port that is taken it should say so in one line",
         "from_memory",
         |program| {
             let server = &serve(program)?;

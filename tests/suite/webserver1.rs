@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::thread;
 use tests::client::{get, Client, End};
-use tests::programs::{course, executable};
+use tests::programs::{command, course, executable};
 use tests::server::{end_with_parent, run_to_end, Server, Setup};
 use tests::{has_tool, left_out, wait_for, SILENCE};
 
@@ -56,7 +56,7 @@ fn of_a_request_1024_bytes_are_read() {
 /// What curl calls an empty reply and a reset, of the first stages: with both clients
 /// the stage stands still until the client has done what it does first.
 #[test]
-fn closing_unread_may_reset() {
+fn what_is_left_unread_decides_how_it_ends() {
     let ends = |stage: &str, speaks: bool| {
         let port = Port::free();
         let server = Server::start_stage(stage, port.number);
@@ -235,7 +235,7 @@ fn nobody_needs_to_read_what_it_prints() {
 
 /// Whether this program does.
 pub fn serves_without_a_reader(program: &str) -> Result<(), String> {
-    let mut command = Command::new(executable(program));
+    let mut command = command(program);
     command.arg("127.0.0.1:0").stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     end_with_parent(&mut command);

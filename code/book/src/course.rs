@@ -127,6 +127,17 @@ pub struct Chapter {
     pub text: String,
 }
 
+impl Chapter {
+    /// How the tests of its transcripts and of its snippets begin: `part1_one_page` for
+    /// `book/part1/one-page.md`.
+    pub fn name_of_tests(&self) -> String {
+        let path = self.file.strip_prefix(CHAPTERS).unwrap_or(&self.file);
+        let path = path.with_extension("");
+        let path = path.to_string_lossy().to_lowercase();
+        path.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+    }
+}
+
 /// The step from one program to the next, or from an empty file. The comments at the
 /// heads of the files have no part in it.
 #[derive(Clone, Debug)]

@@ -213,8 +213,8 @@ fn make(
             let (name, file) = test(&course.root, name)?;
             format!("`{name}` in `{file}`")
         }
-        ("prove", []) => prove(&course.root, &tests_of(chapter))?,
-        ("prove", names) => prove(&course.root, names)?,
+        ("prove", []) => prove(&course.root, chapter, &tests_of(chapter))?,
+        ("prove", names) => prove(&course.root, chapter, names)?,
         (name, arguments) if crate::includes::OURS.contains(&name) => {
             let what = "takes other arguments than";
             return Err(format!(
@@ -415,29 +415,30 @@ fn tests_of(chapter: &Chapter) -> Vec<&str> {
     tests
 }
 
-/// The command that runs these tests, set as a transcript is.
-fn prove(root: &Path, tests: &[&str]) -> Result<String, String> {
-    if tests.is_empty() {
+/// The command that runs what the page shows, that is its transcripts and its snippets, and
+/// these tests; set as a transcript is.
+fn prove(root: &Path, chapter: &Chapter, tests: &[&str]) -> Result<String, String> {
+    let has = |what| chapter.text.contains(what);
+    let shows = has("\n```console") || has("\n```rust");
+    if !shows && tests.is_empty() {
         return Err("the page names no test that `{{#prove}}` could run".to_string());
     }
-    // The names of the tests after the command that runs them.
+    let python = has("--features python") || tests.iter().any(|test| test.starts_with("python::"));
+    let features = if python { " --features tests/python" } else { "" };
+    let suite = format!("cargo test --test suite{features} --");
+    let page = chapter.name_of_tests();
+    // What each command runs.
     let mut commands: Vec<(String, Vec<&str>)> = Vec::new();
+    if shows {
+        commands.push((suite.clone(), vec![&page]));
+    }
     for test in tests {
         let (name, file) = self::test(root, test)?;
-        let library = file
-            .strip_prefix("code/")
-            .and_then(|file| file.split('/').next());
+        let library = file.strip_prefix("code/");
+        let library = library.and_then(|file| file.split('/').next());
         let run = match library {
             Some(library) => format!("cargo test -p {library} --"),
-            None => {
-                let python = tests.iter().any(|test| test.starts_with("python::"));
-                let features = if python {
-                    " --features tests/python"
-                } else {
-                    ""
-                };
-                format!("cargo test --test suite{features} --")
-            }
+            None => suite.clone(),
         };
         match commands.iter_mut().find(|(command, _)| *command == run) {
             Some((_, names)) => names.push(name),
@@ -555,6 +556,10 @@ mod tests {
                      {{#test debts::one_client_at_a_time}}.\n\n{{#prove}}\n";
         let command = ">cargo test --test suite -- one_client_at_a_time</span>";
         assert!(page(named).unwrap().contains(command));
+        let shows =
+            page("\n```console\n$ true\n```\n\n{{#prove debts::a_large_answer_is_cut_short}}");
+        let command = ">cargo test --test suite -- part1_page a_large_answer_is_cut_short</span>";
+        assert!(shows.unwrap().contains(command));
         let page = page("{{#prove debts::descriptors_run_out python::the_environ}}").unwrap();
         let command = ">cargo test --test suite --features tests/python -- \
                        descriptors_run_out the_environ</span>";
