@@ -2,7 +2,7 @@
 //! before it cannot.
 
 use tests::answer::Answer;
-use tests::client::{get, Client, End};
+use tests::client::{get, End};
 use tests::server::Server;
 
 const CAKE: &str = "There is cake.\n";
@@ -167,15 +167,22 @@ fn what_was_said_is_taken_back_as_long_as_it_has_not_left() {
     }
 }
 
-/// Sends a form that says `name`, in pieces or in one.
-fn come_in(client: &mut Client, name: &str, pieces: bool) -> Answer {
+/// Sends a form that says `name`, in one piece, or in three of which the server has read
+/// each before the next is sent.
+fn come_in(server: &Server, name: &str, pieces: bool) -> Answer {
     let length = name.len() + 5;
     let head = format!("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n");
-    match pieces {
-        true => drop(client.send(head + "na").send("me=").send_slowly(name)),
-        false => drop(client.send(format!("{head}name={name}"))),
+    let mut client = server.connect();
+    if pieces {
+        for piece in [&head, "name="] {
+            client.send(piece);
+            assert!(server.comes_to_rest(), "it does not wait for the rest");
+        }
+        client.send(name);
+    } else {
+        client.send(format!("{head}name={name}"));
     }
-    Answer::read(client)
+    Answer::read(&mut client)
 }
 
 #[test]
@@ -183,7 +190,7 @@ fn a_form_in_two_pieces_is_read_whole() {
     for (stage, page) in [("sent_along", "NAME=ADA\n"), ("door", "Come in, Ada.\n")] {
         let server = Server::start(stage);
         for pieces in [false, true] {
-            let answer = come_in(&mut server.connect(), "Ada", pieces);
+            let answer = come_in(&server, "Ada", pieces);
             assert_eq!(answer.text(), page, "{stage}, in pieces: {pieces}");
         }
         // What comes behind the body is no part of it, and is not waited for.
@@ -196,7 +203,7 @@ fn a_form_in_two_pieces_is_read_whole() {
 #[test]
 fn a_form_is_decoded_and_has_its_field() {
     let server = Server::start("door");
-    let answer = come_in(&mut server.connect(), "Ada+Lov%65lace&more=1", false);
+    let answer = come_in(&server, "Ada+Lov%65lace&more=1", false);
     assert_eq!(answer.text(), "Come in, Ada Lovelace.\n");
     let request = "POST / HTTP/1.1\r\nContent-Length: 6\r\n\r\nage=28";
     let (answer, _) = server.connect().ask(request);
@@ -210,7 +217,7 @@ fn a_form_is_decoded_and_has_its_field() {
 fn guests_are_remembered_and_are_no_markup() {
     let server = Server::start("my_gateway");
     for name in ["Ada", "%3Cb%3EGrace+%26+Co"] {
-        let answer = come_in(&mut server.connect(), name, false);
+        let answer = come_in(&server, name, false);
         let seen = (answer.code(), answer.field("Location"));
         assert_eq!(seen, ("303", Some("/")));
     }
