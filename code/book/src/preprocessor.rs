@@ -424,7 +424,11 @@ fn prove(root: &Path, chapter: &Chapter, tests: &[&str]) -> Result<String, Strin
         return Err("the page names no test that `{{#prove}}` could run".to_string());
     }
     let python = has("--features python") || tests.iter().any(|test| test.starts_with("python::"));
-    let features = if python { " --features tests/python" } else { "" };
+    let features = if python {
+        " --features tests/python"
+    } else {
+        ""
+    };
     let suite = format!("cargo test --test suite{features} --");
     let page = chapter.name_of_tests();
     // What each command runs.
