@@ -31,7 +31,6 @@ use std::fs;
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 use tests::comparison::{Known, Shown};
 use tests::programs::{course, folder};
@@ -275,7 +274,6 @@ impl Sitting<'_> {
                 self.terminal.line(&self.places.here(text));
                 self.echo = format!("{text}\n");
             }
-            Line::Pause(time) => thread::sleep(*time), // the page asks for it
             Line::Interrupt => self.terminal.interrupt(),
             Line::EndOfInput => self.terminal.end_of_input(),
             Line::Command(_) | Line::Output(_) => {}

@@ -7,7 +7,6 @@
 //! | ------------------- | ------------------------------------------------ |
 //! | `$ curl -v …`       | a command                                        |
 //! | `typed: GET / …`    | a line typed into the running command            |
-//! | `pause: 200 ms`     | time that passes; not shown                      |
 //! | `^C`                | Ctrl-C, pressed in the running command           |
 //! | `^D`                | Ctrl-D, the end of what is typed                 |
 //! | anything else       | output: `[..]` stands for any text within a line, and `...` for any lines |
@@ -18,7 +17,6 @@
 
 use crate::course::Chapter;
 use crate::Problem;
-use std::time::Duration;
 
 /// One fenced block marked `console`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +40,6 @@ pub enum Line {
     Command(String),
     /// A line typed into the running command.
     Typed(String),
-    /// Time that passes.
-    Pause(Duration),
     /// Ctrl-C.
     Interrupt,
     /// Ctrl-D.
@@ -54,31 +50,19 @@ pub enum Line {
 
 impl Line {
     /// Reads a line of a block.
-    ///
-    /// # Errors
-    ///
-    /// A pause that is not a number of milliseconds.
-    pub fn parse(text: &str) -> Result<Line, String> {
+    pub fn parse(text: &str) -> Line {
         if let Some(command) = text.strip_prefix("$ ") {
-            return Ok(Line::Command(command.to_string()));
+            return Line::Command(command.to_string());
         }
         if let Some(typed) = text.strip_prefix("typed:") {
             let typed = typed.strip_prefix(' ').unwrap_or(typed);
-            return Ok(Line::Typed(typed.to_string()));
+            return Line::Typed(typed.to_string());
         }
-        if let Some(pause) = text.strip_prefix("pause:") {
-            return pause
-                .trim()
-                .strip_suffix(" ms")
-                .and_then(|number| number.parse().ok())
-                .map(|number| Line::Pause(Duration::from_millis(number)))
-                .ok_or_else(|| format!("`{text}` is not a pause such as `pause: 200 ms`"));
-        }
-        Ok(match text {
+        match text {
             "^C" => Line::Interrupt,
             "^D" => Line::EndOfInput,
             output => Line::Output(output.to_string()),
-        })
+        }
     }
 
     /// The line as a chapter writes it.
@@ -87,7 +71,6 @@ impl Line {
             Line::Command(command) => format!("$ {command}"),
             Line::Typed(typed) if typed.is_empty() => "typed:".to_string(),
             Line::Typed(typed) => format!("typed: {typed}"),
-            Line::Pause(pause) => format!("pause: {} ms", pause.as_millis()),
             Line::Interrupt => "^C".to_string(),
             Line::EndOfInput => "^D".to_string(),
             Line::Output(output) => output.clone(),
@@ -101,7 +84,7 @@ impl Block {
     ///
     /// # Errors
     ///
-    /// A word of the info string that nobody knows; a line that cannot be read.
+    /// A word of the info string that nobody knows.
     pub fn parse(
         chapter: &Chapter,
         line: usize,
@@ -126,11 +109,7 @@ impl Block {
                 }
             }
         }
-        for (text, number) in text.iter().zip(line + 1..) {
-            let parsed = Line::parse(text);
-            let parsed = parsed.map_err(|what| Problem::new(&chapter.file, number, what))?;
-            block.lines.push(parsed);
-        }
+        block.lines = text.iter().map(|text| Line::parse(text)).collect();
         Ok(block)
     }
 
@@ -150,7 +129,6 @@ impl Block {
                     format!("<span class=\"command\">{}</span>", escape(command))
                 }
                 Line::Typed(typed) => format!("<kbd>{}</kbd>", escape(typed)),
-                Line::Pause(_) => continue,
                 Line::Interrupt => "<kbd>^C</kbd>".to_string(),
                 Line::EndOfInput => "<kbd>^D</kbd>".to_string(),
                 Line::Output(output) => escape(output).replace("[..]", "…"),
@@ -262,14 +240,14 @@ mod tests {
 
     #[test]
     fn a_block_is_read_and_written() {
-        let text = "x\n```console,terminal=two,stays\n$ nc 127.0.0.1 8888\ntyped: GET /<x>\npause: 200 ms\ntyped:\nHTTP/1.1 [..]\n^C\n```\n";
+        let text = "x\n```console,terminal=two,stays\n$ nc 127.0.0.1 8888\ntyped: GET /<x>\ntyped:\nHTTP/1.1 [..]\n^C\n```\n";
         let blocks = blocks(&chapter(text)).unwrap();
         let [block] = &blocks[..] else {
             panic!("{blocks:?}")
         };
         assert_eq!((block.line, block.stays, block.norun), (2, true, false));
         let source: Vec<String> = block.lines.iter().map(Line::source).collect();
-        assert_eq!(source, text.lines().collect::<Vec<_>>()[2..8]);
+        assert_eq!(source, text.lines().collect::<Vec<_>>()[2..7]);
         assert_eq!(
             block.html(),
             "<p class=\"caption\">terminal: two</p>\n\n\
@@ -290,10 +268,6 @@ mod tests {
     #[test]
     fn mistakes_name_the_line() {
         for (text, message) in [
-            (
-                "```console\n$ x\npause: 2 s\n```",
-                "3: `pause: 2 s` is not a pause such as `pause: 200 ms`",
-            ),
             (
                 "```console,hidden\n```",
                 "1: a console block is not `hidden`",
