@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::thread;
 use tests::client::{get, Client, End};
+use tests::experiments::Unheard;
 use tests::programs::{course, executable};
 use tests::server::{end_with_parent, run_to_end, Server, Setup};
 use tests::{has_tool, left_out, wait_for, SILENCE};
@@ -193,8 +194,12 @@ fn nobody_needs_to_read_what_it_prints() {
         let address = address.and_then(|line| line.strip_suffix("/ ..."));
         let address: SocketAddr = address.unwrap().parse().unwrap();
 
-        for _ in 0..3 {
-            let (answer, end) = Client::connect(address).ask(&get("/hello"));
+        // Without a line feed it is kept in a buffer, until that is flushed.
+        let waits = ["whole_request", "patience"].contains(&&program[..]);
+        let unended = Some("GET /hello HTTP/1.1".to_string()).filter(|_| !waits);
+        let whole = [get("/hello"), get("/hello")];
+        for request in unended.iter().chain(&whole) {
+            let (answer, end) = Client::connect(address).ask(request);
             assert!(answer.starts_with("HTTP/1.1 200 OK"), "{program}: {answer}");
             assert_eq!(end, End::Closed, "{program}");
             // And something to complain about.
@@ -205,6 +210,18 @@ fn nobody_needs_to_read_what_it_prints() {
         let ended = child.try_wait().unwrap();
         let _ = child.kill().and_then(|()| child.wait());
         assert_eq!(ended, None, "{program} has ended");
+    }
+}
+
+/// Not even of its first line.
+#[test]
+fn nobody_needs_to_read_where_it_serves() {
+    for program in programs() {
+        let (mut server, mut client) = Unheard::start(&program);
+        let (answer, end) = client.ask(&get("/hello"));
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{program}: {answer}");
+        assert_eq!(end, End::Closed, "{program}");
+        assert_eq!(server.child.try_wait().unwrap(), None, "{program}");
     }
 }
 
@@ -259,7 +276,12 @@ fn no_error_of_accept_ends_it() {
 /// A field below the request line has a second word too.
 #[test]
 fn solutions_read_the_request_line_alone() {
-    for request in ["GET\r\nX: /hello\r\n\r\n", "GET\nX: /hello\n\n", "\r\n\r\n"] {
+    for request in [
+        "GET\r\nX: /hello\r\n\r\n",
+        "GET\nX: /hello\n\n",
+        "GET\n/hello HTTP/1.1\n\n",
+        "\r\n\r\n",
+    ] {
         let server = Server::start("echo_path");
         let (answer, _) = server.connect().ask(request);
         assert_eq!(answer, ANSWER, "{request:?}");
