@@ -10,7 +10,7 @@
 use clap::Parser;
 use gateway::connection::{print_request, print_response, Connection};
 use gateway::http::{Limits, Refused};
-use gateway::log::{complain, complain_of_panics, print};
+use gateway::log::{complain, complain_of_panics, outlive_file_limit, print};
 use gateway::{options, refuse, respond, Application};
 use nix::errno::Errno;
 use nix::libc;
@@ -68,6 +68,7 @@ struct Options {
 
 fn main() -> ExitCode {
     complain_of_panics();
+    outlive_file_limit();
     match run(options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

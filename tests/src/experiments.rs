@@ -4,10 +4,13 @@
 
 use crate::client::{get, Client};
 use crate::processes::{self, Process};
-use crate::server::{wait_for_state, Server};
+use crate::programs;
+use crate::server::{end_with_parent, wait_for_state, Server};
 use crate::{wait_for, LIMIT};
-use nix::sys::signal::{kill, Signal};
+use nix::sys::signal::{kill, killpg, Signal};
 use nix::unistd::Pid;
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long all must sleep until they are taken to be waiting for somebody else.
@@ -20,6 +23,63 @@ const A_LOT: Duration = Duration::from_secs(1);
 
 /// The end of the answer that the servers of the series give.
 pub const END: &str = "Hello, World!\n";
+
+/// What `sh -c` makes of a server, for [`Setup::under`](crate::server::Setup::under): its
+/// outputs go into a file of one block, of 512 or 1,024 bytes, and its first line comes
+/// out here. The file's name is taken away at once.
+pub const WITH_A_LOG_OF_ONE_BLOCK: &str = "\
+    log=$(mktemp); (ulimit -f 1; exec \"$0\" \"$@\" > \"$log\" 2>&1) & \
+    until [ -s \"$log\" ]; do kill -0 $! || exit; sleep 0.01; done; \
+    head -n 1 \"$log\"; rm \"$log\"; wait $!";
+
+/// A server whose outputs have had no reader from the first line on.
+pub struct Unheard {
+    /// Its process, which ends with this, and its group with it.
+    pub child: Child,
+    /// Where it serves.
+    pub address: SocketAddr,
+}
+
+impl Unheard {
+    /// Starts a program, and connects the first client.
+    ///
+    /// # Panics
+    ///
+    /// When it does not serve.
+    pub fn start(program: &str) -> (Unheard, Client) {
+        for _ in 0..10 {
+            // Free a moment ago: the server cannot tell which port it has found.
+            let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+            let address = free.expect("a port is free");
+            let (reader, writer) = std::io::pipe().expect("there are descriptors enough");
+            drop(reader);
+            let errors = writer.try_clone().expect("there are descriptors enough");
+            let mut command = programs::command(&format!("{program} {address}"));
+            command.stdin(Stdio::null()).stdout(writer).stderr(errors);
+            end_with_parent(&mut command);
+            let child = command.spawn().expect("it has been built");
+            let mut server = Unheard { child, address };
+            let client = wait_for("a connection, or the end of the server", || {
+                let ended = matches!(server.child.try_wait(), Ok(Some(_)));
+                match Client::try_connect(address) {
+                    Ok(client) => Some(Some(client)),
+                    Err(_) => ended.then_some(None),
+                }
+            });
+            if let Some(client) = client {
+                return (server, client);
+            }
+        }
+        panic!("{program} does not serve without a reader");
+    }
+}
+
+impl Drop for Unheard {
+    fn drop(&mut self) {
+        let _ = killpg(Pid::from_raw(self.child.id() as i32), Signal::SIGKILL);
+        let _ = self.child.wait();
+    }
+}
 
 impl Server {
     /// Waits until the server and all that it has started have nothing to do, and

@@ -238,6 +238,14 @@ impl Server {
         self.output.text()
     }
 
+    /// Has the pipe of its output hold a megabyte, where the system can do that.
+    pub fn widen_output(&self) -> bool {
+        #[cfg(target_os = "linux")]
+        return fcntl(&self.output.pipe, FcntlArg::F_SETPIPE_SZ(1 << 20)).is_ok();
+        #[cfg(not(target_os = "linux"))]
+        false
+    }
+
     /// Whether it prints `text` soon, if it has not yet.
     pub fn prints(&self, text: &str) -> bool {
         soon(|| self.output().contains(text))
@@ -475,17 +483,18 @@ fn spawn(command: &mut Command) -> std::io::Result<Child> {
     })
 }
 
-/// Puts a command into a process group of its own, lets it hear Ctrl-C, which it would
-/// ignore if the tests were started in the background of a script, and, where the
-/// system can, ends it when the test that started it dies.
+/// Puts a command into a process group of its own, gives back their default to signals
+/// that it would ignore if whoever started the tests does (Ctrl-C in the background of a
+/// script, SIGXFSZ under Python), and, where the system can, ends it when the test that
+/// started it dies.
 pub fn end_with_parent(command: &mut Command) {
     command.process_group(0);
     // SAFETY: between fork and exec the closure calls signal and prctl alone, which are
     // async-signal-safe and allocate nothing. No handler is installed.
     unsafe {
         command.pre_exec(|| {
-            for key in [Signal::SIGINT, Signal::SIGQUIT] {
-                signal(key, SigHandler::SigDfl)?;
+            for ignored in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGXFSZ] {
+                signal(ignored, SigHandler::SigDfl)?;
             }
             #[cfg(target_os = "linux")]
             nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;

@@ -12,7 +12,7 @@ use std::process::Command;
 use tests::client::{get, Client, End};
 use tests::experiments::{
     child_that_ends_during_accept, children_that_end_together, crowd, is_frozen_by_a_stopped_child,
-    silent_client, END,
+    silent_client, END, WITH_A_LOG_OF_ONE_BLOCK,
 };
 use tests::processes::{self, Process};
 use tests::programs::course;
@@ -228,6 +228,35 @@ fn a_client_writes_on_the_terminal() {
     });
 }
 
+fn with_a_log_of_one_block(setup: Setup) -> Setup {
+    setup.under(&["sh", "-c", WITH_A_LOG_OF_ONE_BLOCK])
+}
+
+/// Each prints 900 bytes. What those get who come when the log is full.
+fn visits_that_fill_the_log(server: &Server) -> Vec<Vec<u8>> {
+    let request = get(&format!("/{}", "x".repeat(900)));
+    let visit = |_| {
+        let client = Client::try_connect(server.address);
+        client.map_or(Vec::new(), |mut client| {
+            client.try_send(&request).read_to_end().0
+        })
+    };
+    (0..3).map(visit).skip(1).collect()
+}
+
+#[test]
+fn a_full_log_ends_the_server() {
+    debt_of(
+        "a_full_log_ends_the_server",
+        with_a_log_of_one_block,
+        |server| {
+            let answers = visits_that_fill_the_log(server);
+            server.wait_until_idle();
+            !server.is_running() && answers.contains(&Vec::new())
+        },
+    );
+}
+
 #[test]
 fn one_request_at_a_time() {
     debt("one_request_at_a_time", |server| {
@@ -407,6 +436,18 @@ fn a_log_that_nobody_reads_holds_the_clients() {
                 answer.is_empty() && end == End::Silent
             };
             (0..150).any(held)
+        },
+    );
+}
+
+#[test]
+fn a_full_log_costs_the_answer() {
+    debt_of(
+        "a_full_log_costs_the_answer",
+        with_a_log_of_one_block,
+        |server| {
+            let answers = visits_that_fill_the_log(server);
+            answers.iter().all(Vec::is_empty)
         },
     );
 }

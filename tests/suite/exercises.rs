@@ -238,7 +238,7 @@ fn from_memory() {
                 server.connect().reset();
                 visit("after a client that resets")?;
             }
-            let unread = serves_without_a_reader(program);
+            let unread = serves_without_a_reader(program, None);
             unread.map_err(|error| format!("when nobody reads what it prints: {error}"))?;
 
             let busy = server.address.to_string();

@@ -677,7 +677,6 @@ fn transcripts_are_set_as_they_are_written() {
 fn plain(line: &Line) -> String {
     match line {
         Line::Command(text) | Line::Typed(text) => text.clone(),
-        Line::Pause(_) => String::new(),
         other => other.source().replace("[..]", "…"),
     }
 }

@@ -34,8 +34,7 @@ use std::fs;
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
-use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tests::comparison::{Known, Shown};
 use tests::programs::{as_typed, course, example, folder};
 use tests::python::{activated, can_check, programs, Site};
@@ -183,7 +182,13 @@ impl Page {
         for (index, exchange) in exchanges.into_iter().enumerate() {
             let stays = block.stays && index + 1 == count;
             let place = format!("{}:{}", file.display(), exchange.line);
-            let (lines, difference) = self.exchange(block, &exchange, stays, &place);
+            let began = Instant::now();
+            let (lines, difference) = loop {
+                let seen = self.exchange(block, &exchange, stays, &place);
+                if seen.1.is_none() || !block.until || began.elapsed() > limit(None) {
+                    break seen;
+                }
+            };
             replayed.lines.extend(lines);
             if let Some(difference) = difference {
                 let all = replayed.difference.get_or_insert_with(String::new);
@@ -320,7 +325,6 @@ impl Sitting<'_> {
                 self.terminal.line(&self.places.here(text));
                 self.echo = format!("{text}\n");
             }
-            Line::Pause(time) => thread::sleep(*time), // the page asks for it
             Line::Interrupt => self.terminal.interrupt(),
             Line::EndOfInput => self.terminal.end_of_input(),
             Line::Command(_) | Line::Output(_) => {}

@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::thread;
 use tests::client::{get, Client, End};
+use tests::experiments::Unheard;
 use tests::programs::{command, course, executable};
 use tests::server::{end_with_parent, run_to_end, Server, Setup};
 use tests::{has_tool, left_out, wait_for, SILENCE};
@@ -228,13 +229,17 @@ fn a_name_is_looked_up() {
 #[test]
 fn nobody_needs_to_read_what_it_prints() {
     for program in programs() {
-        let served = serves_without_a_reader(&program);
+        // Those read on until the head is whole.
+        let waits = ["whole_request", "patience"].contains(&&program[..]);
+        let unended = (!waits).then_some("GET /hello HTTP/1.1");
+        let served = serves_without_a_reader(&program, unended);
         served.unwrap_or_else(|error| panic!("{program}: {error}"));
     }
 }
 
-/// Whether this program does.
-pub fn serves_without_a_reader(program: &str) -> Result<(), String> {
+/// Whether this program does: for `unended`, which has no line feed and so is kept
+/// in a buffer until that is flushed, and for whole requests.
+pub fn serves_without_a_reader(program: &str, unended: Option<&str>) -> Result<(), String> {
     let mut command = command(program);
     command.arg("127.0.0.1:0").stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -249,11 +254,14 @@ pub fn serves_without_a_reader(program: &str) -> Result<(), String> {
     let address = address.and_then(|line| line.strip_suffix("/ ..."));
     let address: SocketAddr = address.unwrap().parse().unwrap();
 
+    let whole = [get("/hello"), get("/hello")];
+    let unended = unended.map(str::to_string).into_iter();
+    let requests: Vec<String> = unended.chain(whole).collect();
     let visits = || {
-        for _ in 0..3 {
+        for request in &requests {
             let client = Client::try_connect(address);
             let mut client = client.map_err(|error| error.to_string())?;
-            let (answer, end) = client.try_send(get("/hello")).read_to_end();
+            let (answer, end) = client.try_send(request).read_to_end();
             let answer = String::from_utf8_lossy(&answer);
             if !answer.starts_with("HTTP/1.1 200 OK") || end != End::Closed {
                 return Err(format!("a client got {answer:?} and {end:?}"));
@@ -272,6 +280,18 @@ pub fn serves_without_a_reader(program: &str) -> Result<(), String> {
     match ended {
         Some(status) => Err(format!("it has ended with {status}")),
         None => visited,
+    }
+}
+
+/// Not even of its first line.
+#[test]
+fn nobody_needs_to_read_where_it_serves() {
+    for program in programs() {
+        let (mut server, mut client) = Unheard::start(&program);
+        let (answer, end) = client.ask(&get("/hello"));
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{program}: {answer}");
+        assert_eq!(end, End::Closed, "{program}");
+        assert_eq!(server.child.try_wait().unwrap(), None, "{program}");
     }
 }
 
@@ -326,7 +346,12 @@ fn no_error_of_accept_ends_it() {
 /// A field below the request line has a second word too.
 #[test]
 fn solutions_read_the_request_line_alone() {
-    for request in ["GET\r\nX: /hello\r\n\r\n", "GET\nX: /hello\n\n", "\r\n\r\n"] {
+    for request in [
+        "GET\r\nX: /hello\r\n\r\n",
+        "GET\nX: /hello\n\n",
+        "GET\n/hello HTTP/1.1\n\n",
+        "\r\n\r\n",
+    ] {
         let server = Server::start("echo_path");
         let (answer, _) = server.connect().ask(request);
         assert_eq!(answer, ANSWER, "{request:?}");

@@ -4,12 +4,12 @@ use crate::record::{grouped, ForkCost, Record, Spread, Throughput};
 use anyhow::{ensure, Context, Result};
 use std::fmt::Write;
 
-/// Units of the figure, which is shown at least this many pixels wide.
 /// What a figure looks like without the page whose colours it takes: as a file of its
 /// own, or as an image. All figures of the book have this line.
 const COLOURS: &str = "<style>svg:root{background:white}@media (prefers-color-scheme:dark)\
     {svg:root{--fg:#d6d9de;--bg:#161923;--links:#6db3dd;background:#161923}}</style>";
 
+/// Units of the figure, which is shown at least this many pixels wide.
 const WIDTH: usize = 360;
 
 /// Where the longest bar ends; the rest is for its figure.

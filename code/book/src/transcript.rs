@@ -7,7 +7,6 @@
 //! | ------------------- | ------------------------------------------------ |
 //! | `$ curl -v …`       | a command                                        |
 //! | `typed: GET / …`    | a line typed into the running command            |
-//! | `pause: 200 ms`     | time that passes; not shown                      |
 //! | `^C`                | Ctrl-C, pressed in the running command           |
 //! | `^D`                | Ctrl-D, the end of what is typed                 |
 //! | anything else       | output: `[..]` stands for any text within a line, and `...` for any lines |
@@ -15,8 +14,9 @@
 //! After the word `console` the info string may say `terminal=NAME`, for a
 //! terminal of that name; `stage=NAME`, where the reader's own package is that stage, so
 //! that `cargo run`, also with `-q` and with arguments, starts it; `stays`, for a last
-//! command that goes on running; and `norun`, for a block that cannot be replayed, which
-//! the tests keep a list of.
+//! command that goes on running; `until`, for commands that look at something which
+//! may not have happened yet: they are typed again until the page's answer comes; and
+//! `norun`, for a block that cannot be replayed, which the tests keep a list of.
 //!
 //! Without a name, a server is started in a terminal `server`; a block that does not
 //! begin with a command goes on there, and all others are typed in `client`. A page with
@@ -24,7 +24,6 @@
 
 use crate::course::{Chapter, Course};
 use crate::Problem;
-use std::time::Duration;
 
 /// One fenced block marked `console`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +36,8 @@ pub struct Block {
     pub stage: Option<String>,
     /// Whether its last command goes on running after the block.
     pub stays: bool,
+    /// Whether its commands are typed again until they give what the page shows.
+    pub until: bool,
     /// Whether it cannot be replayed.
     pub norun: bool,
     /// Its lines.
@@ -50,8 +51,6 @@ pub enum Line {
     Command(String),
     /// A line typed into the running command.
     Typed(String),
-    /// Time that passes.
-    Pause(Duration),
     /// Ctrl-C.
     Interrupt,
     /// Ctrl-D.
@@ -62,31 +61,19 @@ pub enum Line {
 
 impl Line {
     /// Reads a line of a block.
-    ///
-    /// # Errors
-    ///
-    /// A pause that is not a number of milliseconds.
-    pub fn parse(text: &str) -> Result<Line, String> {
+    pub fn parse(text: &str) -> Line {
         if let Some(command) = text.strip_prefix("$ ") {
-            return Ok(Line::Command(command.to_string()));
+            return Line::Command(command.to_string());
         }
         if let Some(typed) = text.strip_prefix("typed:") {
             let typed = typed.strip_prefix(' ').unwrap_or(typed);
-            return Ok(Line::Typed(typed.to_string()));
+            return Line::Typed(typed.to_string());
         }
-        if let Some(pause) = text.strip_prefix("pause:") {
-            return pause
-                .trim()
-                .strip_suffix(" ms")
-                .and_then(|number| number.parse().ok())
-                .map(|number| Line::Pause(Duration::from_millis(number)))
-                .ok_or_else(|| format!("`{text}` is not a pause such as `pause: 200 ms`"));
-        }
-        Ok(match text {
+        match text {
             "^C" => Line::Interrupt,
             "^D" => Line::EndOfInput,
             output => Line::Output(output.to_string()),
-        })
+        }
     }
 
     /// The line as a chapter writes it.
@@ -95,7 +82,6 @@ impl Line {
             Line::Command(command) => format!("$ {command}"),
             Line::Typed(typed) if typed.is_empty() => "typed:".to_string(),
             Line::Typed(typed) => format!("typed: {typed}"),
-            Line::Pause(pause) => format!("pause: {} ms", pause.as_millis()),
             Line::Interrupt => "^C".to_string(),
             Line::EndOfInput => "^D".to_string(),
             Line::Output(output) => output.clone(),
@@ -109,7 +95,7 @@ impl Block {
     ///
     /// # Errors
     ///
-    /// A word of the info string that nobody knows; a line that cannot be read.
+    /// A word of the info string that nobody knows.
     pub fn parse(
         chapter: &Chapter,
         line: usize,
@@ -121,6 +107,7 @@ impl Block {
             terminal: None,
             stage: None,
             stays: false,
+            until: false,
             norun: false,
             lines: Vec::new(),
         };
@@ -129,6 +116,7 @@ impl Block {
                 Some(("terminal", name)) => block.terminal = Some(name.to_string()),
                 Some(("stage", name)) => block.stage = Some(name.to_string()),
                 None if word == "stays" => block.stays = true,
+                None if word == "until" => block.until = true,
                 None if word == "norun" => block.norun = true,
                 _ => {
                     let what = format!("a console block is not `{word}`");
@@ -136,11 +124,7 @@ impl Block {
                 }
             }
         }
-        for (text, number) in text.iter().zip(line + 1..) {
-            let parsed = Line::parse(text);
-            let parsed = parsed.map_err(|what| Problem::new(&chapter.file, number, what))?;
-            block.lines.push(parsed);
-        }
+        block.lines = text.iter().map(|text| Line::parse(text)).collect();
         Ok(block)
     }
 
@@ -191,7 +175,6 @@ impl Block {
                     format!("<span class=\"command\">{}</span>", escape(command))
                 }
                 Line::Typed(typed) => format!("<kbd>{}</kbd>", escape(typed)),
-                Line::Pause(_) => continue,
                 Line::Interrupt => "<kbd>^C</kbd>".to_string(),
                 Line::EndOfInput => "<kbd>^D</kbd>".to_string(),
                 Line::Output(output) => escape(output).replace("[..]", "…"),
@@ -407,14 +390,14 @@ mod tests {
 
     #[test]
     fn a_block_is_read_and_written() {
-        let text = "x\n```console,terminal=two,stays\n$ nc 127.0.0.1 8888\ntyped: GET /<x>\npause: 200 ms\ntyped:\nHTTP/1.1 [..]\n^C\n```\n";
+        let text = "x\n```console,terminal=two,stays\n$ nc 127.0.0.1 8888\ntyped: GET /<x>\ntyped:\nHTTP/1.1 [..]\n^C\n```\n";
         let blocks = blocks(&chapter(text)).unwrap();
         let [block] = &blocks[..] else {
             panic!("{blocks:?}")
         };
         assert_eq!((block.line, block.stays, block.norun), (2, true, false));
         let source: Vec<String> = block.lines.iter().map(Line::source).collect();
-        assert_eq!(source, text.lines().collect::<Vec<_>>()[2..8]);
+        assert_eq!(source, text.lines().collect::<Vec<_>>()[2..7]);
         assert_eq!(
             block.html(Some("<two>".to_string())),
             "<p class=\"caption terminal\">&lt;two&gt;</p>\n\n\
@@ -466,10 +449,6 @@ mod tests {
     #[test]
     fn mistakes_name_the_line() {
         for (text, message) in [
-            (
-                "```console\n$ x\npause: 2 s\n```",
-                "3: `pause: 2 s` is not a pause such as `pause: 200 ms`",
-            ),
             (
                 "```console,hidden\n```",
                 "1: a console block is not `hidden`",

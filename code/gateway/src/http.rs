@@ -615,6 +615,8 @@ impl Head {
         let (path, query) = target.split_at(question.unwrap_or(target.len()));
         let path: &[u8] = match path {
             b"*" => b"", // OPTIONS * asks about the server and no path
+            // And so does OPTIONS of a URI without one (section 3.2.4).
+            b"" if self.method == "OPTIONS" && query.is_empty() => b"",
             b"" => b"/",
             path => path,
         };

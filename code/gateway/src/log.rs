@@ -6,8 +6,9 @@
 //! same pipe between `poll` and `write`. Nor does anything hold a lock, which a
 //! `fork` in another thread would leave locked in the child for good.
 
-use nix::libc::PIPE_BUF;
+use nix::libc::{c_int, PIPE_BUF};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use nix::sys::signal::{sigaction, SaFlags, SigAction, SigHandler, SigSet, Signal};
 use nix::unistd::write;
 use nix::{errno::Errno, Result};
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -62,6 +63,21 @@ pub fn complain_of_panics() {
 }
 // ANCHOR_END: panics
 
+// ANCHOR: file_limit
+/// From here on, a write beyond the size that `ulimit -f` allows to a file is an error
+/// like any other, `EFBIG`. By default the kernel ends the process, by SIGXFSZ.
+///
+/// CPython ignores the signal. A program that is executed inherits that, so its
+/// `subprocess` has to undo it. A handler is not inherited: `exec` resets it.
+pub fn outlive_file_limit() {
+    extern "C" fn nothing(_: c_int) {}
+    let handler = SigHandler::Handler(nothing);
+    let action = SigAction::new(handler, SaFlags::SA_RESTART, SigSet::empty());
+    // SAFETY: the handler calls nothing, and so nothing that a handler may not call.
+    let _ = unsafe { sigaction(Signal::SIGXFSZ, &action) }; // fails for no such signal
+}
+// ANCHOR_END: file_limit
+
 // ANCHOR: write_now
 /// Writes as much of `text` as `to` takes at once. What it does not take is left
 /// out, and counted; the count is told before the next text.
@@ -95,7 +111,7 @@ fn write_some(to: BorrowedFd, text: &[u8]) -> usize {
             Ok(0) => break,
             Ok(bytes) => written += bytes,
             Err(Errno::EINTR) => {}
-            Err(_) => return text.len(), // the reader has gone, and nobody misses it
+            Err(_) => return text.len(), // the reader has gone, or the disk is full
         }
     }
     written

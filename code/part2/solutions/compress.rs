@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use flate2::Compression;
 use gateway::connection::{print_request, print_response, Connection};
 use gateway::http::{Limits, Refused};
-use gateway::log::{complain, complain_of_panics, print};
+use gateway::log::{complain, complain_of_panics, outlive_file_limit, print};
 use gateway::{options, refuse, respond, validator, Application, Body, Environ, Header};
 use gateway::{StartResponse, Write as GatewayWrite};
 use std::io::{self, Write};
@@ -39,6 +39,7 @@ struct Options {
 
 fn main() -> ExitCode {
     complain_of_panics();
+    outlive_file_limit();
     match run(options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -8,7 +8,7 @@
 use clap::Parser;
 use gateway::connection::{print_request, print_response, Connection};
 use gateway::http::{Limits, Refused};
-use gateway::log::{complain, complain_of_panics, print};
+use gateway::log::{complain, complain_of_panics, outlive_file_limit, print};
 use gateway::StartResponse;
 use gateway::{headers, options, refuse, respond, validator, Application, Environ};
 use std::io;
@@ -36,6 +36,7 @@ struct Options {
 
 fn main() -> ExitCode {
     complain_of_panics();
+    outlive_file_limit();
     match run(options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -9,7 +9,7 @@
 use clap::Parser;
 use gateway::connection::{print_request, print_response, Connection};
 use gateway::http::{Limits, Refused};
-use gateway::log::{complain, complain_of_panics, print};
+use gateway::log::{complain, complain_of_panics, outlive_file_limit, print};
 use gateway::{options, refuse, respond, validator, Application, Environ, StartResponse};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -37,6 +37,7 @@ struct Options {
 
 fn main() -> ExitCode {
     complain_of_panics();
+    outlive_file_limit();
     match run(options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -78,15 +78,15 @@ fn nobody_of_300_clients_loses_the_answer() {
     let _alone = one_crowd_at_a_time();
     for program in REAPERS {
         let mut server = Server::start(program);
+        // What a full pipe does not take at once, webserver3h leaves out of its log.
+        let has_room = server.widen_output();
         assert_eq!(three_hundred(&server), ALL, "{program}");
         assert!(server.is_running(), "{program}");
         assert_eq!(server.lasting_zombies(), 0, "{program}");
         assert_eq!(server.children(), [], "{program}");
-        if program == ANY_APPLICATION {
-            continue; // it leaves out of its log what nobody reads in time
-        }
         let served = server.output().matches("child pid ").count();
-        assert!(served >= 300, "{program}: {served} children");
+        let counts = has_room || program != ANY_APPLICATION;
+        assert!(served >= 300 || !counts, "{program}: {served} children");
     }
 }
 

@@ -9,7 +9,7 @@ use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use tests::client::{get, Client, End};
-use tests::experiments::{silent_client, silent_clients, END};
+use tests::experiments::{silent_client, silent_clients, Unheard, END};
 use tests::processes::{self, Process};
 use tests::programs::{course, executable};
 use tests::server::{end_with_parent, Server, Setup};
@@ -65,13 +65,30 @@ fn a_reader_of_the_output_that_has_gone_costs_no_client_anything() {
         if !once {
             Client::connect(address).reset();
         }
-        for _ in 0..if once { 1 } else { 2 } {
-            let answer = Client::connect(address).send(get("/")).read_until(END);
+        // Without a line feed it is kept in a buffer, until that is flushed.
+        let unended = "GET / HTTP/1.1".to_string();
+        let first = if program == ANY_APPLICATION {
+            get("/")
+        } else {
+            unended
+        };
+        for request in [first, get("/")].iter().take(if once { 1 } else { 2 }) {
+            let answer = Client::connect(address).send(request).read_until(END);
             assert!(answer.ends_with(END), "{program}: {answer}");
         }
         if !once {
             assert_eq!(server.0.try_wait().unwrap(), None, "{program} has ended");
         }
+    }
+}
+
+/// Nor does one that was never there: the first line is printed before the first client.
+#[test]
+fn nobody_needs_to_read_the_first_line() {
+    for program in all() {
+        let (_server, mut client) = Unheard::start(&program);
+        let answer = client.send(get("/")).read_until(END);
+        assert!(answer.ends_with(END), "{program}: {answer}");
     }
 }
 
@@ -235,6 +252,23 @@ fn an_ignored_signal_does_not_keep_the_ninth_client_waiting() {
     ninth.send(get("/"));
     drop(eight.pop());
     assert_eq!(ninth.read_until(END), ANSWER);
+}
+
+/// With SIGCHLD ignored a child leaves no zombie, and `waitpid` has nobody to reap.
+#[test]
+fn double_fork_serves_on_with_the_signal_ignored() {
+    let mut command = Command::new("bash");
+    let script = "trap '' CHLD; exec \"$0\" \"$@\"";
+    command.args(["-c", script]).arg(executable("double_fork"));
+    command.arg("127.0.0.1:0");
+    let server = Server::spawn("double_fork", command);
+    let mut server = server.unwrap_or_else(|error| panic!("{error}"));
+    for _ in 0..3 {
+        let answer = server.connect().send(get("/")).read_until(END);
+        assert_eq!(answer, ANSWER, "{}", server.errors());
+    }
+    assert_eq!(server.errors_when_idle(), "");
+    assert!(server.is_running());
 }
 
 /// Whoever executes a program hands on its children too. One of them is no child

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, ChildStdout, Stdio};
 use tests::answer::Answer;
 use tests::client::{get, Client, End};
+use tests::experiments::WITH_A_LOG_OF_ONE_BLOCK;
 use tests::programs;
 use tests::server::{end_with_parent, Server};
 use tests::{has_tool, left_out, wait_for};
@@ -64,12 +65,27 @@ fn a_client_that_keeps_its_end_open_holds_nobody() {
 /// Neither HTTP's silence nor a body without end holds it longer than it was told.
 #[test]
 fn patience_is_an_option() {
-    let server = Server::start("webserver2 wsgiapp:app --linger 0s");
-    let mut first = server.connect();
-    let head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n";
-    first.send(head).read_some(); // and its body never comes
-    assert_eq!(ask(&server, get("/")).body, HELLO.as_bytes());
-    drop(first);
+    let head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n";
+    for (linger, at_once) in [
+        ("--linger 0s", true),
+        ("--linger 0", true),
+        ("--linger 1ns", true),
+        ("--linger 1h", false),
+    ] {
+        let server = Server::start(&format!("webserver2 wsgiapp:app {linger}"));
+        let mut first = server.connect();
+        let answer = whole(first.send(head).read_to_end()); // and its body never comes
+        assert_eq!(answer.body, HELLO.as_bytes());
+        // What comes for a socket that is closed is answered with a reset.
+        let closed = tests::soon(|| !first.takes("x"));
+        assert_eq!(closed, at_once, "{linger}");
+        let mut second = server.connect();
+        let (early, _) = second.send(get("/")).read_soon();
+        assert_eq!(early.is_empty(), !at_once, "{linger}");
+        drop(first);
+        let (late, end) = second.read_to_end();
+        assert_eq!(whole(([early, late].concat(), end)).body, HELLO.as_bytes());
+    }
 }
 
 /// PEP 3333: the application asks for the body by reading.
@@ -319,6 +335,41 @@ fn errors_hold_no_control_characters() {
     let allowed = |c: char| !c.is_control() || c == '\n';
     assert!(text.chars().all(allowed), "{text:?}");
     assert_eq!(server.connect().finish().read_to_end().1, End::Closed);
+}
+
+/// `ulimit -f`: to write more than a file may hold is an error, and by default the end,
+/// by SIGXFSZ.
+#[test]
+fn a_full_log_costs_no_client_anything() {
+    for program in ["webserver2", "webserver3h", "range", "compress", "mounted"] {
+        let setup = tests::server::Setup::new(&format!("{program} wsgiapp:app"));
+        let setup = setup.under(&["sh", "-c", WITH_A_LOG_OF_ONE_BLOCK]);
+        let mut server = setup.start().unwrap();
+        for _ in 0..2 {
+            let answer = ask(&server, get(&format!("/wiki?{}", "x".repeat(900))));
+            assert_eq!(answer.status, "200 OK", "{program}");
+            let answer = ask(&server, "GET / HTTP/2.0\r\n\r\n");
+            let wanted = "505 HTTP Version Not Supported";
+            assert_eq!(answer.status, wanted, "{program}");
+        }
+        assert!(server.is_running(), "{program}");
+    }
+}
+
+/// Ignored, SIGXFSZ would be ignored in all that an application executes; a handler goes.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_executed_has_the_default_of_the_signal() {
+    let signal = 1_u64 << (Signal::SIGXFSZ as u32 - 1);
+    for program in BOTH {
+        let server = Server::start(&format!("{program} wsgiapp:app"));
+        let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+        for (field, there) in [("SigIgn:", false), ("SigCgt:", true)] {
+            let set = status.lines().find_map(|line| line.strip_prefix(field));
+            let set = u64::from_str_radix(set.unwrap().trim(), 16).unwrap();
+            assert_eq!(set & signal != 0, there, "{program}, {field}: {set:x}");
+        }
+    }
 }
 
 /// The window of a terminal may be frozen, its buffer full to any byte.
