@@ -318,11 +318,14 @@ fn figures_bring_their_colours() {
 
 /// Each program's page lists it, and the listing, with the dependency lines
 /// that the page names, builds in an empty package.
+///
+/// Those that name the same lines are built by one cargo: none gets anything of another.
 #[test]
 fn programs_can_be_copied() {
     let course = course();
     let copies = Path::new(env!("CARGO_TARGET_TMPDIR")).join("copies");
-    let mut failed = Vec::new();
+    let lock = fs::read_to_string(course.root.join("Cargo.lock")).unwrap();
+    let mut alike: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for program in &course.programs {
         let (listing, dependencies) = listing(&pages(), program);
         // A page leaves out the line end of the last line.
@@ -331,23 +334,32 @@ fn programs_can_be_copied() {
             listing == program.source().trim_end(),
             "the listing of {name} is not its file"
         );
-        let folder = copies.join(&program.name);
-        write(&folder.join("src/main.rs"), &format!("{listing}\n"));
-        // The empty workspace keeps cargo from looking for ours above it.
-        let manifest = format!(
-            "[package]\nname = \"{}\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n{dependencies}\n[workspace]\n",
-            program.name
+        write(
+            &copies.join(name).join("src/main.rs"),
+            &format!("{listing}\n"),
         );
-        write(&folder.join("Cargo.toml"), &manifest);
-        let lock = fs::read_to_string(course.root.join("Cargo.lock")).unwrap();
-        write(&folder.join("Cargo.lock"), &lock);
         for library in program.folders(&course) {
             copy(&course.root.join(&library), &copies);
         }
-        if let Err(error) = build(&folder, &copies.join("target")) {
+        alike.entry(dependencies).or_default().push(name);
+    }
+    let mut failed = Vec::new();
+    for (number, (dependencies, names)) in alike.iter().enumerate() {
+        let together = copies.join(format!("together-{number}"));
+        let members: Vec<String> = names.iter().map(|name| format!("../{name}")).collect();
+        let workspace = format!("[workspace]\nresolver = \"2\"\nmembers = {members:?}\n");
+        write(&together.join("Cargo.toml"), &workspace);
+        write(&together.join("Cargo.lock"), &lock);
+        for name in names {
+            let manifest = format!(
+                "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\
+                 workspace = \"../together-{number}\"\n\n{dependencies}\n"
+            );
+            write(&copies.join(name).join("Cargo.toml"), &manifest);
+        }
+        if let Err(error) = build(&together, &copies.join("target")) {
             failed.push(format!(
-                "{} does not build when copied:\n{error}",
-                program.name
+                "one of {names:?} does not build when copied:\n{error}"
             ));
         }
     }
