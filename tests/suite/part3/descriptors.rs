@@ -123,6 +123,7 @@ fn a_parent_holds_no_connection_and_a_child_its_own_alone() {
     assert!(servers.len() > 10, "{servers:?}");
     for program in &servers {
         let server = Server::start(program);
+        server.wait_until_idle();
         let before = server.descriptors();
         let clients: Vec<Client> = (0..5).map(|_| server.connect()).collect();
         server.wait_until_idle();
