@@ -323,7 +323,7 @@ fn figures_bring_their_colours() {
 #[test]
 fn programs_can_be_copied() {
     let course = course();
-    let copies = Path::new(env!("CARGO_TARGET_TMPDIR")).join("copies");
+    let copies = copies();
     let lock = fs::read_to_string(course.root.join("Cargo.lock")).unwrap();
     let mut alike: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for program in &course.programs {
@@ -366,6 +366,24 @@ fn programs_can_be_copied() {
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
+/// The folder of the copies, whose libraries are compiled once for programs and parts.
+struct Copies(PathBuf, MutexGuard<'static, ()>);
+
+fn copies() -> Copies {
+    static COPYING: Mutex<()> = Mutex::new(());
+    let copying = COPYING.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("copies");
+    Copies(folder, copying)
+}
+
+impl std::ops::Deref for Copies {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
 /// Copies a folder into another; cargo goes by the times of its files.
 fn copy(folder: &Path, into: &Path) {
     let into = into.join(folder.file_name().unwrap());
@@ -379,7 +397,7 @@ fn copy(folder: &Path, into: &Path) {
 /// it names beside it.
 #[test]
 fn parts_can_be_copied() {
-    let copies = Path::new(env!("CARGO_TARGET_TMPDIR")).join("parts");
+    let copies = copies();
     let code = book::root().join("code");
     for entry in fs::read_dir(&code).unwrap() {
         let name = entry.unwrap().file_name().to_string_lossy().into_owned();
@@ -431,6 +449,8 @@ fn build(folder: &Path, target: &Path) -> Result<(), String> {
         "never",
         "--target-dir",
     ]);
+    // Nobody looks into them with a debugger, and they link faster without.
+    cargo.env("CARGO_PROFILE_DEV_DEBUG", "0");
     let output = cargo.arg(target).current_dir(folder).output();
     let output = output.map_err(|error| format!("run cargo: {error}"))?;
     match output.status.success() {
