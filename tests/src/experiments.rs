@@ -17,9 +17,13 @@ use std::time::{Duration, Instant};
 /// What wakes a process makes it `R` at once, however busy the machine is.
 const ASLEEP: Duration = Duration::from_millis(100);
 
+/// How long nobody looks whether they sleep. A look at all processes is work, and those
+/// who are waited for need the processor.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(15);
+
 /// More of the processor's time than a server of the course takes for anything that
 /// these experiments ask of it.
-const A_LOT: Duration = Duration::from_secs(1);
+const A_LOT: Duration = Duration::from_millis(400);
 
 /// The end of the answer that the servers of the series give.
 pub const END: &str = "Hello, World!\n";
@@ -85,37 +89,31 @@ impl Server {
     /// Waits until the server and all that it has started have nothing to do, and
     /// gives its children, also those that have ended and were not reaped.
     pub fn wait_until_idle(&self) -> Vec<Process> {
-        let mut since = Instant::now();
-        let mut before = Vec::new();
-        wait_for("the server and its children to be idle", || {
-            // Two looks that far apart, however long this thread had to wait between.
-            let looked = Instant::now();
-            let mut group = processes::all();
-            group.retain(|process| process.group == self.pid());
-            let busy = |process: &Process| matches!(process.state, 'R' | 'D' | 'U');
-            if group != before || group.iter().any(busy) {
-                since = Instant::now();
-            }
-            before = group;
-            let idle = looked.saturating_duration_since(since) > ASLEEP;
-            idle.then(|| self.children())
-        })
+        assert!(
+            self.rests(false),
+            "the server and its children are not idle"
+        );
+        self.children()
     }
 
     /// Whether the server and all that it has started come to have nothing to do. One
-    /// of them that takes a second of the processor's time before that runs without
-    /// end.
+    /// of them that takes a lot of the processor's time before that runs without end.
     pub fn comes_to_rest(&self) -> bool {
+        self.rests(true)
+    }
+
+    /// Waits until they have nothing to do. False when they go on for too long, which
+    /// they may tell by the processor's time.
+    fn rests(&self, by_time: bool) -> bool {
         let began = Instant::now();
-        let used = || processes::processor_time(self.pid());
-        let before = used().unwrap_or_default();
+        let mut before = None;
         let mut since = Instant::now();
         let mut last = Vec::new();
         loop {
             // Two looks that far apart, however long this thread had to wait between.
             let looked = Instant::now();
-            let mut group = processes::all();
-            group.retain(|process| process.group == self.pid());
+            let group = processes::group(self.pid());
+            let used = processes::processor_time(&group);
             let busy = |process: &Process| matches!(process.state, 'R' | 'D' | 'U');
             if group != last || group.iter().any(busy) {
                 since = Instant::now();
@@ -124,14 +122,15 @@ impl Server {
             if looked.saturating_duration_since(since) > ASLEEP {
                 return true;
             }
-            let endless = match used() {
+            let before = *before.get_or_insert(used.unwrap_or_default());
+            let endless = match used {
                 Some(used) => used.saturating_sub(before) > A_LOT,
                 None => began.elapsed() > LIMIT / 3,
             };
-            if endless || began.elapsed() > LIMIT {
+            if by_time && endless || began.elapsed() > LIMIT {
                 return false;
             }
-            std::thread::sleep(Duration::from_millis(2));
+            std::thread::sleep(BETWEEN_LOOKS);
         }
     }
 

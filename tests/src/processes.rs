@@ -1,6 +1,9 @@
 //! Processes, as the kernel lists them.
 
-use std::time::Duration;
+#[cfg(target_os = "linux")]
+use std::io::Read;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// A process, or what is left of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,11 +17,38 @@ pub struct Process {
     /// What `ps` shows: `R` runs, `S` sleeps in a call, `T` is stopped, `Z` is a
     /// zombie.
     pub state: char,
+    /// The processor time that it has used, in the kernel's ticks, where the system tells.
+    pub ticks: Option<u64>,
 }
 
 /// All processes of this system.
-#[cfg(target_os = "linux")]
+///
+/// To list them takes a while, so those who ask while it is done share what comes next:
+/// whatever was so before this call is seen by it.
 pub fn all() -> Vec<Process> {
+    static LATEST: Mutex<Option<(Instant, Vec<Process>)>> = Mutex::new(None);
+    let asked = Instant::now();
+    let mut latest = LATEST.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*latest {
+        Some((begun, processes)) if *begun >= asked => processes.clone(),
+        _ => {
+            let begun = Instant::now();
+            let processes = list();
+            *latest = Some((begun, processes.clone()));
+            processes
+        }
+    }
+}
+
+/// The processes of a group.
+pub fn group(number: u32) -> Vec<Process> {
+    let mut group = all();
+    group.retain(|process| process.group == number);
+    group
+}
+
+#[cfg(target_os = "linux")]
+fn list() -> Vec<Process> {
     let entries = std::fs::read_dir("/proc").expect("Linux has /proc");
     let names = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     // One that has ended since it was listed cannot be read.
@@ -29,21 +59,27 @@ pub fn all() -> Vec<Process> {
 #[cfg(target_os = "linux")]
 fn one(pid: u32) -> Option<Process> {
     // `PID (NAME) STATE PARENT GROUP ...`, and NAME may hold what it likes.
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let end_of_name = stat.iter().rposition(|byte| *byte == b')')?;
-    let rest = std::str::from_utf8(&stat[end_of_name + 1..]).ok()?;
-    let mut words = rest.split_whitespace();
+    let mut stat = [0; 1024];
+    let mut file = std::fs::File::open(format!("/proc/{pid}/stat")).ok()?;
+    let length = file.read(&mut stat).ok()?; // the kernel gives it in one piece
+    let end_of_name = stat[..length].iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(&stat[end_of_name + 1..length]).ok()?;
+    let mut words = rest.split_ascii_whitespace();
     Some(Process {
         pid,
         state: words.next()?.chars().next()?,
         parent: words.next()?.parse().ok()?,
         group: words.next()?.parse().ok()?,
+        ticks: {
+            let mut times = words.skip(8).map(str::parse);
+            let (user, system): (u64, u64) = (times.next()?.ok()?, times.next()?.ok()?);
+            Some(user + system)
+        },
     })
 }
 
-/// All processes of this system.
 #[cfg(not(target_os = "linux"))]
-pub fn all() -> Vec<Process> {
+fn list() -> Vec<Process> {
     let mut ps = std::process::Command::new("ps");
     let output = ps.args(["-axo", "pid=,ppid=,pgid=,state="]).output();
     let output = output.expect("every Unix has ps");
@@ -57,6 +93,7 @@ pub fn all() -> Vec<Process> {
                 parent: number()?,
                 group: number()?,
                 state: words.next()?.chars().next()?,
+                ticks: None,
             })
         })
         .collect()
@@ -80,23 +117,17 @@ pub fn state(pid: u32) -> Option<char> {
     one(pid).map(|process| process.state)
 }
 
-/// The processor time that the processes of a group have used, those who have ended
-/// excepted; `None` where the system does not tell.
+/// The processor time that these have used; `None` where the system does not tell.
 #[cfg(target_os = "linux")]
-pub fn processor_time(group: u32) -> Option<Duration> {
-    let processes = procfs::process::all_processes().ok()?;
-    let ticks = processes
-        .filter_map(|process| process.ok()?.stat().ok())
-        .filter(|stat| stat.pgrp as u32 == group)
-        .map(|stat| stat.utime + stat.stime)
-        .sum::<u64>();
+pub fn processor_time(processes: &[Process]) -> Option<Duration> {
+    let ticks: Option<u64> = processes.iter().map(|process| process.ticks).sum();
     let a_second = procfs::ticks_per_second();
-    Some(Duration::from_secs_f64(ticks as f64 / a_second as f64))
+    Some(Duration::from_secs_f64(ticks? as f64 / a_second as f64))
 }
 
-/// The processor time that the processes of a group have used.
+/// The processor time that these have used.
 #[cfg(not(target_os = "linux"))]
-pub fn processor_time(_: u32) -> Option<Duration> {
+pub fn processor_time(_: &[Process]) -> Option<Duration> {
     None
 }
 

@@ -209,6 +209,7 @@ pub fn build_alone(
         cargo.args(["--bin", name]);
     }
     let target = alone.join("target");
+    cargo.env("CARGO_PROFILE_DEV_DEBUG", "0"); // links faster
     let output = cargo.arg("--target-dir").arg(&target);
     let output = output.current_dir(&folder).output();
     let output = output.map_err(|error| format!("run cargo: {error}"))?;

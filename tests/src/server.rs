@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::processes::{self, Process};
-use crate::{keep_inherited_descriptors, programs, soon, wait_for, Pause, LIMIT};
+use crate::{keep_inherited_descriptors, programs, soon, wait_for, watcher, Pause, LIMIT};
 use nix::fcntl::{fcntl, FcntlArg, OFlag};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::resource::{setrlimit, Resource};
@@ -366,6 +366,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         let group = Pid::from_raw(self.child.id() as i32);
         let _ = killpg(group, Signal::SIGKILL);
+        watcher::ended(self.child.id());
         let _ = self.child.wait();
     }
 }
@@ -471,16 +472,23 @@ impl Collected {
     }
 }
 
-/// Starts a command in a process group of its own.
+/// Starts a command in a process group of its own, which ends with these tests.
+///
+/// Without a closure before `exec`, so that the standard library can use `posix_spawn`,
+/// which copies nothing: a fork of these tests, who grow large and have many threads,
+/// takes longer than what most of these commands do.
 fn spawn(command: &mut Command) -> std::io::Result<Child> {
     keep_inherited_descriptors();
-    end_with_parent(command);
+    watcher::let_ctrl_c_be_heard();
+    command.process_group(0);
     // ETXTBSY: another thread forked while the copy was open for writing, and its
     // child has not called exec yet.
-    wait_for("the end of the copying", || match command.spawn() {
+    let child = wait_for("the end of the copying", || match command.spawn() {
         Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => None,
         child => Some(child),
-    })
+    })?;
+    watcher::began(child.id());
+    Ok(child)
 }
 
 /// Puts a command into a process group of its own, gives back their default to signals
@@ -519,12 +527,14 @@ pub fn run_to_end(command: &mut Command) -> (Option<i32>, String, String) {
     while matches!(child.try_wait(), Ok(None)) {
         if start.elapsed() > LIMIT {
             let _ = killpg(group, Signal::SIGKILL);
+            watcher::ended(child.id());
             let _ = child.wait();
             panic!("{command:?} did not end within {LIMIT:?}");
         }
         pause.wait();
     }
     let status = child.wait().expect("it has ended");
+    watcher::ended(child.id());
     // The pipes are at their end when their other ends are closed.
     let whole = |collected: &Collected| {
         wait_for("the end of the output", || {

@@ -1,11 +1,12 @@
 //! A terminal to type at: a shell behind a pseudo-terminal, as the reader has
 //! one.
 
-use crate::{keep_inherited_descriptors, python, soon, wait_for};
+use crate::watcher::let_ctrl_c_be_heard;
+use crate::{has_tool, keep_inherited_descriptors, python, soon, wait_for, Pause};
 use nix::fcntl::OFlag;
 use nix::libc;
 use nix::pty::{grantpt, posix_openpt, unlockpt, PtyMaster, Winsize};
-use nix::sys::signal::{killpg, signal, SigHandler, Signal};
+use nix::sys::signal::{killpg, Signal};
 use nix::sys::termios::{tcgetattr, tcsetattr, InputFlags, LocalFlags, OutputFlags, SetArg};
 use nix::unistd::{tcgetpgrp, Pid};
 use regex::Regex;
@@ -102,7 +103,13 @@ impl Terminal {
         let (master, slave) = pty();
         plain(&slave);
 
-        let mut command = Command::new("sh");
+        let mut command = match takes_the_terminal() {
+            true => Command::new("setsid"),
+            false => Command::new("sh"),
+        };
+        if takes_the_terminal() {
+            command.args(["--ctty", "sh"]);
+        }
         // With job control, as every terminal has it. Without it, Ctrl-C brings
         // the prompt back before the program has gone.
         command.args(["-m", "-i"]).current_dir(folder);
@@ -118,19 +125,18 @@ impl Terminal {
         command.env_remove("ENV").envs(environment.iter().cloned());
         let input = || Stdio::from(slave.try_clone().expect("a descriptor is left"));
         command.stdin(input()).stdout(input()).stderr(input());
-        // SAFETY: between fork and exec the closure calls signal, setsid and
-        // ioctl alone; they are async-signal-safe and allocate nothing.
-        unsafe {
-            command.pre_exec(|| {
-                // Ignored, if the tests were started in the background, and
-                // then every program here would ignore Ctrl-C too.
-                for key in [Signal::SIGINT, Signal::SIGQUIT] {
-                    signal(key, SigHandler::SigDfl)?;
-                }
-                nix::unistd::setsid()?;
-                take_terminal(libc::STDIN_FILENO)?;
-                Ok(())
-            });
+        // Or every program here would ignore Ctrl-C too.
+        let_ctrl_c_be_heard();
+        if !takes_the_terminal() {
+            // SAFETY: between fork and exec the closure calls setsid and ioctl alone;
+            // they are async-signal-safe and allocate nothing.
+            unsafe {
+                command.pre_exec(|| {
+                    nix::unistd::setsid()?;
+                    take_terminal(libc::STDIN_FILENO)?;
+                    Ok(())
+                });
+            }
         }
         let shell = command.spawn().expect("every Unix has sh");
         drop((command, slave));
@@ -215,6 +221,7 @@ impl Terminal {
     pub fn wait(&mut self, limit: Duration, mut enough: impl FnMut(&str) -> bool) -> bool {
         let start = Instant::now();
         let mut looked = None;
+        let mut pause = Pause::default();
         while !self.idle() {
             // Looked at when there is something new to see.
             let seen = self.unseen().len();
@@ -225,7 +232,7 @@ impl Terminal {
             if start.elapsed() > limit {
                 return false;
             }
-            thread::sleep(Duration::from_millis(2));
+            pause.wait();
         }
         true
     }
@@ -288,6 +295,14 @@ impl Drop for Terminal {
         let _ = killpg(Pid::from_raw(self.shell.id() as i32), Signal::SIGKILL);
         let _ = self.shell.wait();
     }
+}
+
+/// Whether there is a `setsid` that gives a shell a session and a terminal. Linux has it;
+/// without it these tests fork, which takes long where they are large.
+fn takes_the_terminal() -> bool {
+    static FOUND: LazyLock<bool> =
+        LazyLock::new(|| cfg!(target_os = "linux") && has_tool("setsid"));
+    *FOUND
 }
 
 /// The text of a screen, without colours, carriage returns and prompts.

@@ -18,7 +18,10 @@ const HELLO: &str = "Hello, World!\n";
 static PROGRAMS: LazyLock<BTreeMap<String, PathBuf>> = LazyLock::new(|| {
     let mut cargo = cargo();
     let format = "--message-format=json-render-diagnostics";
-    cargo.args(["build", "--quiet", "--locked", "-p", "bench", format]);
+    // Of the whole workspace: with `-p bench`, what it shares with the others would be
+    // compiled once more, with other features.
+    cargo.args(["build", "--quiet", "--locked", "--workspace", format]);
+    cargo.args(["--bin", "bench", "--bin", "figure", "--bin", "fork_cost"]);
     let output = cargo.output().expect("cargo can be run");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "build the bench: {errors}");

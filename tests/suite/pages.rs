@@ -318,11 +318,14 @@ fn figures_bring_their_colours() {
 
 /// Each program's page lists it, and the listing, with the dependency lines
 /// that the page names, builds in an empty package.
+///
+/// Those that name the same lines are built by one cargo: none gets anything of another.
 #[test]
 fn programs_can_be_copied() {
     let course = course();
-    let copies = Path::new(env!("CARGO_TARGET_TMPDIR")).join("copies");
-    let mut failed = Vec::new();
+    let copies = copies();
+    let lock = fs::read_to_string(course.root.join("Cargo.lock")).unwrap();
+    let mut alike: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for program in course.programs.iter().filter(|program| !program.is_stage()) {
         let (listing, dependencies) = listing(&pages(), program);
         // A page leaves out the line end of the last line.
@@ -331,23 +334,32 @@ fn programs_can_be_copied() {
             listing == program.source().trim_end(),
             "the listing of {name} is not its file"
         );
-        let folder = copies.join(&program.name);
-        write(&folder.join("src/main.rs"), &format!("{listing}\n"));
-        // The empty workspace keeps cargo from looking for ours above it.
-        let manifest = format!(
-            "[package]\nname = \"{}\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n{dependencies}\n[workspace]\n",
-            program.name
+        write(
+            &copies.join(name).join("src/main.rs"),
+            &format!("{listing}\n"),
         );
-        write(&folder.join("Cargo.toml"), &manifest);
-        let lock = fs::read_to_string(course.root.join("Cargo.lock")).unwrap();
-        write(&folder.join("Cargo.lock"), &lock);
         for library in program.folders(&course) {
             copy(&course.root.join(&library), &copies);
         }
-        if let Err(error) = build(&folder, &copies.join("target"), &[]) {
+        alike.entry(dependencies).or_default().push(name);
+    }
+    let mut failed = Vec::new();
+    for (number, (dependencies, names)) in alike.iter().enumerate() {
+        let together = copies.join(format!("together-{number}"));
+        let members: Vec<String> = names.iter().map(|name| format!("../{name}")).collect();
+        let workspace = format!("[workspace]\nresolver = \"2\"\nmembers = {members:?}\n");
+        write(&together.join("Cargo.toml"), &workspace);
+        write(&together.join("Cargo.lock"), &lock);
+        for name in names {
+            let manifest = format!(
+                "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\
+                 workspace = \"../together-{number}\"\n\n{dependencies}\n"
+            );
+            write(&copies.join(name).join("Cargo.toml"), &manifest);
+        }
+        if let Err(error) = build(&together, &copies.join("target"), &[]) {
             failed.push(format!(
-                "{} does not build when copied:\n{error}",
-                program.name
+                "one of {names:?} does not build when copied:\n{error}"
             ));
         }
     }
@@ -567,6 +579,30 @@ fn examples_are_those_that_the_pages_start() {
     }
 }
 
+/// The folder of the copies, whose libraries are compiled once for programs and parts.
+struct Copies {
+    folder: PathBuf,
+    _one_at_a_time: MutexGuard<'static, ()>,
+}
+
+fn copies() -> Copies {
+    static COPYING: Mutex<()> = Mutex::new(());
+    let copying = COPYING.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("copies");
+    Copies {
+        folder,
+        _one_at_a_time: copying,
+    }
+}
+
+impl std::ops::Deref for Copies {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.folder
+    }
+}
+
 /// Copies a folder into another; cargo goes by the times of its files.
 fn copy(folder: &Path, into: &Path) {
     let into = into.join(folder.file_name().unwrap());
@@ -580,7 +616,7 @@ fn copy(folder: &Path, into: &Path) {
 /// it names beside it.
 #[test]
 fn parts_can_be_copied() {
-    let copies = Path::new(env!("CARGO_TARGET_TMPDIR")).join("parts");
+    let copies = copies();
     let code = book::root().join("code");
     for entry in fs::read_dir(&code).unwrap() {
         let name = entry.unwrap().file_name().to_string_lossy().into_owned();
@@ -632,6 +668,8 @@ fn build(folder: &Path, target: &Path, what: &[&str]) -> Result<(), String> {
         "never",
         "--target-dir",
     ]);
+    // Nobody looks into them with a debugger, and they link faster without.
+    cargo.env("CARGO_PROFILE_DEV_DEBUG", "0");
     let output = cargo.arg(target).args(what).current_dir(folder).output();
     let output = output.map_err(|error| format!("run cargo: {error}"))?;
     match output.status.success() {

@@ -22,7 +22,7 @@ fn a_runtime_of_ones_own_does_not() {
 /// What `code/apps/examples/shared_runtime.rs` prints.
 fn shared_runtime(arguments: &[&str]) -> String {
     let mut command = cargo();
-    command.args(["run", "--quiet", "--locked", "-p", "apps"]);
+    command.args(["run", "--quiet", "--locked"]);
     command.args(["--example", "shared_runtime", "--"]);
     let output = command.args(arguments).output();
     let output = output.expect("cargo runs these tests");

@@ -39,10 +39,7 @@ use tests::comparison::{Known, Shown};
 use tests::programs::{as_typed, course, example, folder};
 use tests::python::{activated, can_check, programs, Site};
 use tests::terminal::Terminal;
-use tests::{has_tool, left_out};
-
-/// How long the command before may take to end.
-const LONGEST: Duration = Duration::from_secs(15);
+use tests::{has_tool, left_out, LIMIT};
 
 include!(concat!(env!("OUT_DIR"), "/replays.rs"));
 
@@ -234,7 +231,7 @@ impl Page {
             .entry(name)
             .or_insert_with(|| Terminal::open(&book::root(), &self.environment));
         if let Some(command) = exchange.command {
-            terminal.wait(LONGEST, |_| false);
+            terminal.wait(LIMIT, |_| false);
             terminal.take();
             assert!(
                 terminal.idle(),
@@ -381,7 +378,7 @@ impl Sitting<'_> {
 /// have to build something first, or wait for another that builds.
 fn limit(command: Option<&str>) -> Duration {
     let builds = command.is_some_and(|command| command.contains("cargo "));
-    Duration::from_secs(if builds { 180 } else { 15 })
+    LIMIT * if builds { 3 } else { 1 }
 }
 
 fn without_echo(echo: &str, screen: &str) -> String {

@@ -1,6 +1,6 @@
 //! shared_runtime: what becomes of a tokio runtime that was built before fork.
 //!
-//!     cargo run -p apps --example shared_runtime [own]
+//!     cargo run --example shared_runtime [own]
 //!
 //! Forks 16 children. Each waits on its parent's runtime for a byte in a pipe of
 //! its own, and gets it; whoever has not noticed after three seconds is ended by

@@ -123,6 +123,7 @@ fn a_parent_holds_no_connection_and_a_child_its_own_alone() {
     assert!(servers.len() > 10, "{servers:?}");
     for program in &servers {
         let server = Server::start(program);
+        server.wait_until_idle();
         let before = server.descriptors();
         let clients: Vec<Client> = (0..5).map(|_| server.connect()).collect();
         server.wait_until_idle();
@@ -133,8 +134,8 @@ fn a_parent_holds_no_connection_and_a_child_its_own_alone() {
         };
         let held = server.descriptors();
         assert_eq!(held, before + kept, "{program} holds its clients");
-        let mut group = processes::all();
-        group.retain(|process| process.group == server.pid() && process.pid != server.pid());
+        let mut group = processes::group(server.pid());
+        group.retain(|process| process.pid != server.pid());
         assert_eq!(group.len(), clients.len(), "{program}: {group:?}");
         group.sort_by_key(|process| process.pid);
         // The pipe's end that only the parent reads.

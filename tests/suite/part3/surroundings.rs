@@ -185,8 +185,7 @@ fn no_socket_outlives_an_exec() {
         let server = Server::start(&program);
         let _silent = server.connect();
         server.wait_until_idle();
-        let mut group = processes::all();
-        group.retain(|process| process.group == server.pid());
+        let group = processes::group(server.pid());
         let mut sockets = 0;
         for Process { pid, .. } in group {
             for entry in std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap() {
