@@ -133,10 +133,16 @@ fn copy_with_port(program: &Path, file: &Path, port: Option<u16>) -> bool {
         }
     }
     let folder = file.parent().unwrap_or(Path::new("."));
+    // By a program of its own: while a file is open for writing here, what another thread
+    // starts at this moment may hold it too, and then nobody can run it ("Text file busy").
+    let written = file.with_extension("written");
     let copied = fs::create_dir_all(folder).and_then(|()| {
         let _ = fs::remove_file(file); // another one, which may still be ending
-        fs::write(file, bytes)?;
-        fs::set_permissions(file, fs::Permissions::from_mode(0o755))
+        fs::write(&written, bytes)?;
+        fs::set_permissions(&written, fs::Permissions::from_mode(0o755))?;
+        let status = Command::new("cp").arg(&written).arg(file).status()?;
+        assert!(status.success(), "cp {}", written.display());
+        fs::remove_file(&written)
     });
     copied.unwrap_or_else(|error| panic!("write {}: {error}", file.display()));
     if cfg!(target_os = "macos") {
