@@ -2,8 +2,10 @@
 
 use crate::transcripts::Port;
 use nix::sys::signal::Signal;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Stdio};
 use std::thread;
 use tests::client::{get, Client, End};
@@ -213,6 +215,18 @@ fn a_bad_address_is_one_clear_line() {
         }
         let usage = format!("usage: {program} [ADDRESS]");
         assert_eq!(refused(&program, &["127.0.0.1:0", "more"]), (2, usage));
+    }
+}
+
+/// An argument need not be text.
+#[test]
+fn a_stray_byte_is_refused_like_any_address() {
+    for program in programs() {
+        let stray = OsStr::from_bytes(b"\xff");
+        let (code, _, errors) = run_to_end(Command::new(executable(&program)).arg(stray));
+        let start = "bind \u{fffd}: ";
+        assert!(errors.starts_with(start), "{program}: {errors}");
+        assert_eq!((code, errors.lines().count()), (Some(1), 1), "{program}");
     }
 }
 
