@@ -344,7 +344,7 @@ fn programs_can_be_copied() {
         for library in program.folders(&course) {
             copy(&course.root.join(&library), &copies);
         }
-        if let Err(error) = build(&folder, &copies.join("target")) {
+        if let Err(error) = build(&folder, &copies.join("target"), &[]) {
             failed.push(format!(
                 "{} does not build when copied:\n{error}",
                 program.name
@@ -539,6 +539,34 @@ fn a_step_that_misleads_is_seen() {
     assert!(error.contains("times, not once"), "{error}");
 }
 
+/// What a page starts by `cargo run --example` is there, and each example of a part is
+/// started by some page.
+#[test]
+fn examples_are_those_that_the_pages_start() {
+    let run = regex::Regex::new(r"cargo run .*?-p (\w+) .*?--example (\w+)").unwrap();
+    let course = course();
+    let mut started = BTreeSet::new();
+    for chapter in course.chapters().unwrap() {
+        for (line, number) in chapter.text.lines().zip(1..) {
+            for found in run.captures_iter(line) {
+                let (package, name) = (&found[1], &found[2]);
+                let file = format!("code/{package}/examples/{name}.rs");
+                let place = format!("{}:{number}", chapter.file.display());
+                let there = course.root.join(&file).is_file();
+                assert!(there, "{place}: there is no {file}");
+                started.insert(PathBuf::from(file));
+            }
+        }
+    }
+    for example in &course.examples {
+        let file = &example.file;
+        let known = started.contains(file);
+        let (package, name) = (&example.package, &example.name);
+        let command = format!("cargo run -p {package} --example {name}");
+        assert!(known, "{}: no chapter has `{command}`", file.display());
+    }
+}
+
 /// Copies a folder into another; cargo goes by the times of its files.
 fn copy(folder: &Path, into: &Path) {
     let into = into.join(folder.file_name().unwrap());
@@ -572,7 +600,7 @@ fn parts_can_be_copied() {
         }
         let lock = fs::read_to_string(book::root().join("Cargo.lock")).unwrap();
         write(&folder.join("Cargo.lock"), &lock);
-        let built = build(&folder, &copies.join("target"));
+        let built = build(&folder, &copies.join("target"), &["--bins", "--examples"]);
         built.unwrap_or_else(|error| panic!("code/{name} does not build when copied:\n{error}"));
     }
 }
@@ -594,7 +622,7 @@ fn listing(pages: &Pages, program: &Program) -> (String, String) {
     (listing, code("pre code.language-toml").unwrap_or_default())
 }
 
-fn build(folder: &Path, target: &Path) -> Result<(), String> {
+fn build(folder: &Path, target: &Path, what: &[&str]) -> Result<(), String> {
     let mut cargo = cargo();
     cargo.args([
         "build",
@@ -604,7 +632,7 @@ fn build(folder: &Path, target: &Path) -> Result<(), String> {
         "never",
         "--target-dir",
     ]);
-    let output = cargo.arg(target).current_dir(folder).output();
+    let output = cargo.arg(target).args(what).current_dir(folder).output();
     let output = output.map_err(|error| format!("run cargo: {error}"))?;
     match output.status.success() {
         true => Ok(()),
@@ -628,7 +656,7 @@ fn transcripts_are_set_as_they_are_written() {
     for chapter in course().chapters().unwrap() {
         let path = chapter.file.strip_prefix("book").unwrap();
         let page = &pages[&path.with_extension("html")];
-        let set = all(page, "main pre.transcript > code");
+        let set = all(page, "main pre.transcript:not(.prove) > code");
         let blocks = book::transcript::blocks(&chapter).unwrap();
         assert_eq!(set.len(), blocks.len(), "{}", chapter.file.display());
         for (set, block) in set.iter().zip(&blocks) {

@@ -12,6 +12,7 @@
 //!   a run of the tests, and after that is the program that cargo has built.
 //! - In a block of a stage, `cargo run` starts that stage, as the reader's own package
 //!   would: the program is called `my-server`, and has a free port where its text has 8888.
+//! - `cargo run -p PACKAGE --example NAME` starts an example of a part, in the same way.
 //! - What comes is what the page shows, character by character, but for what
 //!   `tests::comparison` lists: what differs from run to run and from machine to
 //!   machine. White space at the ends of lines does not count, nor do blank lines
@@ -36,7 +37,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 use tests::comparison::{Known, Shown};
-use tests::programs::{as_typed, course, folder};
+use tests::programs::{as_typed, course, example, folder};
 use tests::python::{activated, can_check, programs, Site};
 use tests::terminal::Terminal;
 use tests::{has_tool, left_out};
@@ -239,7 +240,10 @@ impl Page {
                     let folder = self.typed.0.join(&stage.name);
                     self.places.stage(stage, command, &folder)
                 }
-                None => self.places.command(command, served.as_deref()),
+                None => {
+                    let command = self.places.command(command, served.as_deref());
+                    self.places.examples(&command, &self.typed.0)
+                }
             };
             terminal.command(&command);
         } else if exchange.rest.first() == Some(&&Line::Interrupt) {
@@ -458,6 +462,33 @@ impl Places {
         let arguments = self.here(arguments);
         let file = file.display();
         format!("{before}{file} {arguments}{address}{after}")
+    }
+
+    /// The command with the program itself in the place of each `cargo run` that starts an
+    /// example of a part.
+    fn examples(&mut self, command: &str, folder: &Path) -> String {
+        static RUN: LazyLock<Regex> = LazyLock::new(|| {
+            let run = r"\bcargo run (?:-q |--quiet )?-p (part\w+) --example (\w+)(?: -- | |$)";
+            Regex::new(run).expect("a constant")
+        });
+        let (course, mut copied) = (course(), false);
+        let command = RUN.replace_all(command, |found: &Captures<'_>| {
+            let Some(known) = course.example(&found[1], &found[2]) else {
+                return found[0].to_string(); // cargo says so
+            };
+            let text = fs::read_to_string(book::root().join(&known.file)).unwrap_or_default();
+            self.take_for(&text, None);
+            let port = self.ports.iter().find(|(page, _)| *page == "8888");
+            let port = port.map_or(0, |(_, port)| port.number);
+            copied = true;
+            format!("{} ", example(known, folder, port).display())
+        });
+        let command = command.into_owned();
+        if copied {
+            self.folders
+                .push(("target/debug/examples/", format!("{}/", folder.display())));
+        }
+        command
     }
 
     /// A command of the page as it is typed here: a server is given the
