@@ -4,6 +4,7 @@ use book::course::{Course, Example, Program, PACKAGE};
 use book::Problem;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -116,6 +117,22 @@ pub fn example(example: &Example, folder: &Path, port: u16) -> PathBuf {
 /// Where servers serve, unless they are told.
 const ADDRESS: &str = "127.0.0.1:8888";
 
+/// Writes a file that is to be executed, in another process. What this one has open for
+/// writing is open, until they exec, in the children that other threads fork meanwhile,
+/// and may not be executed for as long (ETXTBSY).
+fn write_elsewhere(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut writer = Command::new("sh");
+    writer.args(["-c", "cat >\"$1\"", "sh"]).arg(file);
+    let mut writer = writer.stdin(Stdio::piped()).spawn()?;
+    let written = writer.stdin.take().map(|mut input| input.write_all(bytes));
+    let ended = writer.wait()?;
+    written.transpose()?;
+    match ended.success() {
+        true => Ok(()),
+        false => Err(io::Error::other(format!("{ended}"))),
+    }
+}
+
 /// Copies a program, with this port where it has 8888 in its text, if it has; whether it
 /// has.
 fn copy_with_port(program: &Path, file: &Path, port: Option<u16>) -> bool {
@@ -133,16 +150,10 @@ fn copy_with_port(program: &Path, file: &Path, port: Option<u16>) -> bool {
         }
     }
     let folder = file.parent().unwrap_or(Path::new("."));
-    // By a program of its own: while a file is open for writing here, what another thread
-    // starts at this moment may hold it too, and then nobody can run it ("Text file busy").
-    let written = file.with_extension("written");
     let copied = fs::create_dir_all(folder).and_then(|()| {
         let _ = fs::remove_file(file); // another one, which may still be ending
-        fs::write(&written, bytes)?;
-        fs::set_permissions(&written, fs::Permissions::from_mode(0o755))?;
-        let status = Command::new("cp").arg(&written).arg(file).status()?;
-        assert!(status.success(), "cp {}", written.display());
-        fs::remove_file(&written)
+        write_elsewhere(file, &bytes)?;
+        fs::set_permissions(file, fs::Permissions::from_mode(0o755))
     });
     copied.unwrap_or_else(|error| panic!("write {}: {error}", file.display()));
     if cfg!(target_os = "macos") {

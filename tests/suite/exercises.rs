@@ -22,7 +22,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::sync::Mutex;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tests::answer::Answer;
 use tests::client::{get, Client, End};
 use tests::experiments::{children_that_end_together, silent_client, END};
@@ -511,6 +511,154 @@ fn patience() {
                 answered,
                 "a silent client holds the server for more than a second and a half",
             )
+        },
+    );
+}
+
+#[test]
+fn seen() {
+    exercise(
+        "seen",
+        "known_length",
+        "/seen got the status 404",
+        "seen",
+        |program| {
+            let server = &serve(program)?;
+            let request = "POST /seen?a=b HTTP/1.1\r\nHost: localhost\r\nX-Tag: one\r\n\
+                Content-Length: 12\r\nContent-Type: text/plain\r\nX-TAG: two\r\n\r\nCookie: user";
+            let (bytes, end) = server.connect().ask(request);
+            let answer = Answer::parse(bytes.as_bytes(), end)?;
+            let status = answer.code();
+            ensure(status == "200", format!("/seen got the status {status}"))?;
+            let text = answer.text();
+            let mut lines: Vec<&str> = text.lines().collect();
+            lines.sort_unstable();
+            for wanted in [
+                "CONTENT_LENGTH=12",
+                "CONTENT_TYPE=text/plain",
+                "HTTP_HOST=localhost",
+                "PATH_INFO=/seen",
+                "QUERY_STRING=a=b",
+                "REQUEST_METHOD=POST",
+                "SERVER_PROTOCOL=HTTP/1.1",
+                "HTTP_X_TAG=one, two",
+            ] {
+                let found = lines.contains(&wanted);
+                ensure(found, format!("wanted {wanted}, and got:\n{text}"))?;
+            }
+            let eight = lines.len() == 8;
+            ensure(eight, format!("wanted eight variables, and got:\n{text}"))?;
+            let cake = Answer::to(server, "GET", "/cake?2", "")?.text();
+            let whole = cake == "12 slices for 2: 6 each\n";
+            ensure(whole, format!("/cake?2 got {cake:?}"))
+        },
+    );
+}
+
+#[test]
+fn head_soon() {
+    exercise(
+        "head_soon",
+        "known_length",
+        "it cuts cakes for a HEAD",
+        "head_soon",
+        |program| {
+            let server = &serve(program)?;
+            let head = get("/cake?1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1").replace("GET", "HEAD");
+            let mut client = server.connect();
+            client.send(head);
+            // Eight seconds of cutting, of which it should see none.
+            let start = Instant::now();
+            let (bytes, end) = client.read_to_end();
+            let answer = Answer::parse(&bytes, end)?;
+            let soon = start.elapsed() < Duration::from_secs(4);
+            ensure(soon, "it cuts cakes for a HEAD")?;
+            let (status, body) = (answer.code(), answer.text());
+            let empty = status == "200" && body.is_empty();
+            ensure(empty, format!("HEAD got the status {status} and {body:?}"))?;
+            let (bytes, end) = server.connect().ask(&get("/pie").replace("GET", "HEAD"));
+            let answer = Answer::parse(bytes.as_bytes(), end)?;
+            let length = answer.field("Content-Length");
+            let counted = length == Some("14") && answer.body.is_empty();
+            ensure(counted, format!("HEAD of /pie got {bytes:?}"))?;
+            let cakes = Answer::to(server, "GET", "/cake?2,1", "")?.text();
+            let whole = cakes == "12 slices for 2: 6 each\n12 slices for 1: 12 each\n";
+            ensure(whole, format!("GET of /cake?2,1 got {cakes:?}"))
+        },
+    );
+}
+
+#[test]
+fn caught() {
+    exercise(
+        "caught",
+        "my_gateway",
+        "a cake for nobody got the status 400",
+        "caught",
+        |program| {
+            let server = &mut serve(program)?;
+            let (bytes, end) = server.connect().ask(&get("/cake?0"));
+            let ended = bytes.is_empty() && soon(|| !server.is_running());
+            ensure(!ended, "a cake for nobody ends the server")?;
+            let answer = Answer::parse(bytes.as_bytes(), end)?;
+            let (status, body) = (answer.code(), answer.text());
+            let apology = format!("a cake for nobody got the status {status}");
+            ensure(status == "500", apology)?;
+            let quiet = !body.contains("divide");
+            ensure(quiet, format!("a stranger is told of the bug: {body:?}"))?;
+            let broken = Answer::to(server, "GET", "/cake?3,0", "")?;
+            let (status, body) = (broken.code(), broken.text());
+            let half = status == "200" && body == "12 slices for 3: 4 each\n";
+            ensure(
+                half,
+                format!("/cake?3,0 got the status {status} and {body:?}"),
+            )?;
+            let next = Answer::to(server, "GET", "/cake?4", "")?.text();
+            let served = next == "12 slices for 4: 3 each\n";
+            ensure(served, format!("the next visitor got {next:?}"))?;
+            let told = server.errors_when_idle().lines().count() >= 2;
+            ensure(told, "the terminal has no word of it")
+        },
+    );
+}
+
+#[test]
+fn chunked() {
+    exercise(
+        "chunked",
+        "my_gateway",
+        "/cake?3,2 has no Transfer-Encoding",
+        "chunked",
+        |program| {
+            const FIRST: &str = "18\r\n12 slices for 3: 4 each\n\r\n";
+            let server = &serve(program)?;
+            let of = |request: &str| {
+                let (bytes, end) = server.connect().ask(request);
+                Answer::parse(bytes.as_bytes(), end)
+            };
+            let coded = |answer: &Answer| answer.field("Transfer-Encoding").is_some();
+            let whole = of(&get("/cake?3,2"))?;
+            ensure(coded(&whole), "/cake?3,2 has no Transfer-Encoding")?;
+            let body = whole.text();
+            let wanted = format!("{FIRST}18\r\n12 slices for 2: 6 each\n\r\n0\r\n\r\n");
+            let same = body.eq_ignore_ascii_case(&wanted);
+            ensure(
+                same,
+                format!("/cake?3,2 wanted {wanted:?}, and got {body:?}"),
+            )?;
+            let half = of(&get("/cake?3,0"))?.text();
+            let open = half == FIRST;
+            ensure(open, format!("/cake?3,0 failed, and its body is {half:?}"))?;
+            let old = of(&get("/cake?3").replace("HTTP/1.1", "HTTP/1.0"))?;
+            let body = old.text();
+            let plain = !coded(&old) && body == "12 slices for 3: 4 each\n";
+            ensure(plain, format!("a client of HTTP/1.0 got {body:?}"))?;
+            let head = of(&get("/cake?3").replace("GET", "HEAD"))?.text();
+            ensure(head.is_empty(), format!("HEAD got {head:?}"))?;
+            let known = of(&get("/pie"))?;
+            let body = known.text();
+            let plain = !coded(&known) && body == "No such page.\n";
+            ensure(plain, format!("/pie, whose length is known, got {body:?}"))
         },
     );
 }

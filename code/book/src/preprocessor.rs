@@ -423,19 +423,35 @@ fn prove(root: &Path, chapter: &Chapter, tests: &[&str]) -> Result<String, Strin
     if !shows && tests.is_empty() {
         return Err("the page names no test that `{{#prove}}` could run".to_string());
     }
-    let mut command = "cargo test --test suite".to_string();
-    let python = has("--features python");
-    if python || tests.iter().any(|test| test.starts_with("python::")) {
-        command.push_str(" --features tests/python");
-    }
-    command.push_str(" --");
+    let python = has("--features python") || tests.iter().any(|test| test.starts_with("python::"));
+    let features = if python {
+        " --features tests/python"
+    } else {
+        ""
+    };
+    let suite = format!("cargo test --test suite{features} --");
+    let page = chapter.name_of_tests();
+    // What each command runs.
+    let mut commands: Vec<(String, Vec<&str>)> = Vec::new();
     if shows {
-        command.push_str(&format!(" {}", chapter.name_of_tests()));
+        commands.push((suite.clone(), vec![&page]));
     }
     for test in tests {
-        let (name, _) = self::test(root, test)?;
-        command.push_str(&format!(" {name}"));
+        let (name, file) = self::test(root, test)?;
+        let library = file.strip_prefix("code/");
+        let library = library.and_then(|file| file.split('/').next());
+        let run = match library {
+            Some(library) => format!("cargo test -p {library} --"),
+            None => suite.clone(),
+        };
+        match commands.iter_mut().find(|(command, _)| *command == run) {
+            Some((_, names)) => names.push(name),
+            None => commands.push((run, vec![name])),
+        }
     }
+    let commands = commands.iter();
+    let commands = commands.map(|(command, names)| format!("{command} {}", names.join(" ")));
+    let command = commands.collect::<Vec<_>>().join(" &amp;&amp; ");
     Ok(format!(
         "<pre class=\"transcript prove\"><code class=\"nohighlight hljs\">\
          <span class=\"command\">{command}</span>\n</code></pre>\n"
@@ -443,12 +459,16 @@ fn prove(root: &Path, chapter: &Chapter, tests: &[&str]) -> Result<String, Strin
 }
 
 /// The name of a test and its file, from `MODULE::NAME`, after a look at whether it is
-/// there: in the file of the suite's module, or in one of the files of its folder.
+/// there: in the file of the suite's module, or in one of the files of its folder. A test
+/// of a library is `LIBRARY::FILE::NAME`.
 fn test<'a>(root: &Path, path: &'a str) -> Result<(&'a str, String), String> {
     let (module, name) = path
-        .split_once("::")
+        .rsplit_once("::")
         .ok_or_else(|| format!("`{path}` is not of the form `MODULE::NAME`"))?;
-    let module = format!("tests/suite/{module}");
+    let module = match module.split_once("::") {
+        Some((library, file)) => format!("code/{library}/tests/{file}"),
+        None => format!("tests/suite/{module}"),
+    };
     let mut files = vec![format!("{module}.rs")];
     if let Ok(entries) = std::fs::read_dir(root.join(&module)) {
         let names = entries.flatten().map(|entry| entry.file_name());
@@ -501,15 +521,15 @@ mod tests {
     #[test]
     fn a_snippet_is_captioned_with_its_file_and_function() {
         let include = |anchor| {
-            format!("```rust,no_run\n{{{{#rustdoc_include ../../code/part1/webserver1.rs:{anchor}}}}}\n```\n")
+            format!("```rust,no_run\n{{{{#rustdoc_include ../../code/part2/webserver2.rs:{anchor}}}}}\n```\n")
         };
         for (anchor, function) in [
             ("head", ""),
             ("main", ", <code>main</code>"),
-            ("accept", ", <code>serve_forever</code>"),
+            ("serve_forever", ", <code>serve_forever</code>"),
         ] {
             let expected = format!(
-                "<p class=\"caption\"><code>code/part1/webserver1.rs</code>{function}</p>\n\n{}",
+                "<p class=\"caption\"><code>code/part2/webserver2.rs</code>{function}</p>\n\n{}",
                 include(anchor)
             );
             assert_eq!(page(&include(anchor)).unwrap(), expected);

@@ -268,13 +268,14 @@ fn hunk(old: &[&str], new: &[&str], changes: &[Change], shown: Range<usize>) -> 
     }
     take(Kind::Same, &old[at..shown.end]);
     Hunk {
-        place: place(old, new, &changes[0]),
+        place: place(old, new, changes),
         lines,
     }
 }
 
-/// Where a change is, in words: "In `main`, after `let listener = …`".
-fn place(old: &[&str], new: &[&str], change: &Change) -> String {
+/// Where the first of these changes is, in words: "In `main`, after `let listener = …`".
+fn place(old: &[&str], new: &[&str], changes: &[Change]) -> String {
+    let change = &changes[0];
     if old.is_empty() {
         return "All of <code>src/main.rs</code>".to_string();
     }
@@ -304,8 +305,8 @@ fn place(old: &[&str], new: &[&str], change: &Change) -> String {
         .as_ref()
         .map_or(String::new(), |name| format!("in <code>{name}</code>, "));
     let place = if let Some(gone) = gone {
-        match change.new.is_empty() {
-            true => format!("{inside}without <code>{gone}</code>"),
+        match changes.iter().all(|change| change.new.is_empty()) {
+            true => format!("{inside}take out <code>{gone}</code>"),
             false => format!("{inside}in place of <code>{gone}</code>"),
         }
     } else if let Some(above) = (0..at).rev().find(|index| !text[*index].trim().is_empty()) {
@@ -501,7 +502,7 @@ mod tests {
 
         let new = ONE.replace("    two(a);\n", "");
         let expected = place(
-            "In <code>main</code>, without <code>two(a)</code>",
+            "In <code>main</code>, take out <code>two(a)</code>",
             "     let a = one();\n-    two(a);\n     Ok(())\n",
         );
         assert_eq!(places(ONE, &new), [expected]);
