@@ -29,7 +29,10 @@ impl Server {
     /// Waits until the server and all that it has started have nothing to do, and
     /// gives its children, also those that have ended and were not reaped.
     pub fn wait_until_idle(&self) -> Vec<Process> {
-        assert!(self.rests(false), "the server and its children are not idle");
+        assert!(
+            self.rests(false),
+            "the server and its children are not idle"
+        );
         self.children()
     }
 

@@ -367,20 +367,25 @@ fn programs_can_be_copied() {
 }
 
 /// The folder of the copies, whose libraries are compiled once for programs and parts.
-struct Copies(PathBuf, MutexGuard<'static, ()>);
+struct Copies {
+    folder: PathBuf,
+    /// One test at a time copies and builds.
+    _copying: MutexGuard<'static, ()>,
+}
 
 fn copies() -> Copies {
     static COPYING: Mutex<()> = Mutex::new(());
-    let copying = COPYING.lock().unwrap_or_else(PoisonError::into_inner);
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("copies");
-    Copies(folder, copying)
+    Copies {
+        folder: Path::new(env!("CARGO_TARGET_TMPDIR")).join("copies"),
+        _copying: COPYING.lock().unwrap_or_else(PoisonError::into_inner),
+    }
 }
 
 impl std::ops::Deref for Copies {
     type Target = Path;
 
     fn deref(&self) -> &Path {
-        &self.0
+        &self.folder
     }
 }
 
