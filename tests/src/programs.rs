@@ -210,6 +210,8 @@ pub fn build_alone(
     }
     let target = alone.join("target");
     cargo.env("CARGO_PROFILE_DEV_DEBUG", "0"); // links faster
+                                               // What the copies of suite/pages.rs have compiled already is not compiled once more.
+    cargo.env("CARGO_BUILD_BUILD_DIR", alone.join("../copies/target"));
     let output = cargo.arg("--target-dir").arg(&target);
     let output = output.current_dir(&folder).output();
     let output = output.map_err(|error| format!("run cargo: {error}"))?;

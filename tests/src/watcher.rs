@@ -19,7 +19,7 @@ while read -r what group; do
     esac
 done
 for group in $groups; do
-    kill -KILL -- "-$group" 2>/dev/null
+    kill -s KILL -- "-$group" 2>/dev/null
 done
 "#;
 
@@ -30,6 +30,7 @@ static WATCHER: LazyLock<Mutex<ChildStdin>> = LazyLock::new(|| {
     sh.stdin(Stdio::piped());
     // Whoever reads what the tests print does not wait for it.
     sh.stdout(Stdio::null()).stderr(Stdio::null());
+    #[allow(clippy::zombie_processes)] // it ends after these tests
     let mut child = sh.spawn().expect("every Unix has sh");
     Mutex::new(child.stdin.take().expect("it was given a pipe"))
 });

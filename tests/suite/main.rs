@@ -1,6 +1,6 @@
 //! The suite: what the course promises, in one binary, a module for each kind of
-//! promise. `cargo test -p tests MODULE::` runs one of them, and
-//! `cargo test -p tests MODULE::NAME` one test.
+//! promise. `cargo test --test suite MODULE::` runs one of them, and
+//! `cargo test --test suite MODULE::NAME` one test.
 
 #[cfg(target_os = "linux")]
 mod bench;
@@ -11,6 +11,7 @@ mod comparison;
 mod debts;
 mod exercises;
 mod house;
+mod leftovers;
 mod lines;
 mod my_gateway;
 mod pages;

@@ -1,0 +1,39 @@
+//! What the tests have started ends with them, also when they are killed.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use tests::processes::state;
+use tests::server::Server;
+use tests::wait_for;
+
+/// Set where this test is the one that is killed.
+const KILLED: &str = "COURSE_TESTS_ARE_KILLED";
+
+#[test]
+fn a_server_ends_with_the_tests_that_started_it() {
+    if std::env::var_os(KILLED).is_some() {
+        // One that has been ended is no more their business.
+        drop(Server::start("webserver1"));
+        let server = Server::start("webserver1");
+        println!("\nserver {}", server.pid());
+        loop {
+            std::thread::park();
+        }
+    }
+    let mut tests = Command::new(std::env::current_exe().unwrap());
+    let (_, module) = module_path!().split_once("::").unwrap();
+    let name = format!("{module}::a_server_ends_with_the_tests_that_started_it");
+    tests
+        .args(["--exact", &name, "--nocapture"])
+        .env(KILLED, "");
+    let mut tests = tests.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(tests.stdout.take().unwrap()).lines();
+    let server = lines.find_map(|line| line.unwrap().strip_prefix("server ")?.parse().ok());
+    let server: u32 = server.expect("it names its server");
+    assert_eq!(state(server), Some('S'));
+    tests.kill().unwrap();
+    tests.wait().unwrap();
+    wait_for("the end of the server", || {
+        matches!(state(server), None | Some('Z')).then_some(())
+    });
+}
