@@ -7,9 +7,12 @@ use crate::processes::{self, Process};
 use crate::programs;
 use crate::server::{end_with_parent, wait_for_state, Server};
 use crate::{wait_for, LIMIT};
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{kill, killpg, Signal};
 use nix::unistd::Pid;
+use std::io::{BufRead, BufReader, PipeReader, PipeWriter};
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsFd;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -82,6 +85,54 @@ impl Drop for Unheard {
     fn drop(&mut self) {
         let _ = killpg(Pid::from_raw(self.child.id() as i32), Signal::SIGKILL);
         let _ = self.child.wait();
+    }
+}
+
+/// The reader of a program's output, who can be seen to have gone.
+pub struct Audience {
+    reader: BufReader<PipeReader>,
+    writer: PipeWriter,
+}
+
+impl Audience {
+    /// The reader, and what the program is to write into.
+    pub fn new() -> (Audience, PipeWriter) {
+        let (reader, writer) = std::io::pipe().expect("there are descriptors enough");
+        let ours = writer.try_clone().expect("there are descriptors enough");
+        let reader = BufReader::new(reader);
+        (
+            Audience {
+                reader,
+                writer: ours,
+            },
+            writer,
+        )
+    }
+
+    /// The next line.
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        let read = self.reader.read_line(&mut line);
+        read.expect("a pipe can be read");
+        line
+    }
+
+    /// The reader alone, who is told when the program has ended.
+    pub fn stay(self) -> BufReader<PipeReader> {
+        self.reader
+    }
+
+    /// Goes, and waits until nobody is left who could read: between fork and exec, what
+    /// another thread starts holds a copy of everything that is open here.
+    pub fn go(self) {
+        drop(self.reader);
+        let writer = self.writer;
+        wait_for("the end of all readers", || {
+            let mut writer = [PollFd::new(writer.as_fd(), PollFlags::empty())];
+            poll(&mut writer, PollTimeout::ZERO).expect("it is a descriptor");
+            let gone = writer[0].revents()?.contains(PollFlags::POLLERR);
+            gone.then_some(())
+        });
     }
 }
 

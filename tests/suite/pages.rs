@@ -582,27 +582,15 @@ fn examples_are_those_that_the_pages_start() {
 /// The folder of the copies, whose libraries are compiled once for programs and parts.
 struct Copies {
     folder: PathBuf,
-<<<<<<< HEAD
-    _one_at_a_time: MutexGuard<'static, ()>,
-=======
     /// One test at a time copies and builds.
     _copying: MutexGuard<'static, ()>,
->>>>>>> speed
 }
 
 fn copies() -> Copies {
     static COPYING: Mutex<()> = Mutex::new(());
-<<<<<<< HEAD
-    let copying = COPYING.lock().unwrap_or_else(PoisonError::into_inner);
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("copies");
-    Copies {
-        folder,
-        _one_at_a_time: copying,
-=======
     Copies {
         folder: Path::new(env!("CARGO_TARGET_TMPDIR")).join("copies"),
         _copying: COPYING.lock().unwrap_or_else(PoisonError::into_inner),
->>>>>>> speed
     }
 }
 

@@ -3,13 +3,12 @@
 use crate::transcripts::Port;
 use nix::sys::signal::Signal;
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Stdio};
 use std::thread;
 use tests::client::{get, Client, End};
-use tests::experiments::Unheard;
+use tests::experiments::{Audience, Unheard};
 use tests::programs::{command, course, executable};
 use tests::server::{end_with_parent, run_to_end, Server, Setup};
 use tests::{has_tool, left_out, wait_for, SILENCE};
@@ -255,15 +254,14 @@ fn nobody_needs_to_read_what_it_prints() {
 /// in a buffer until that is flushed, and for whole requests.
 pub fn serves_without_a_reader(program: &str, unended: Option<&str>) -> Result<(), String> {
     let mut command = command(program);
+    let ((mut output, stdout), (errors, stderr)) = (Audience::new(), Audience::new());
     command.arg("127.0.0.1:0").stdin(Stdio::null());
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdout(stdout).stderr(stderr);
     end_with_parent(&mut command);
     let mut child = command.spawn().unwrap();
-    drop(child.stderr.take());
-    let mut line = String::new();
-    let mut output = BufReader::new(child.stdout.take().unwrap());
-    output.read_line(&mut line).unwrap();
-    drop(output);
+    let line = output.line();
+    output.go();
+    errors.go();
     let address = line.trim_end().strip_prefix("Serving HTTP on http://");
     let address = address.and_then(|line| line.strip_suffix("/ ..."));
     let address: SocketAddr = address.unwrap().parse().unwrap();

@@ -5,11 +5,10 @@ use super::{servers, Group, ANSWER, ANY_APPLICATION};
 use nix::errno::Errno;
 use nix::sys::signal::{kill, SigSet, Signal};
 use nix::unistd::Pid;
-use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use tests::client::{get, Client, End};
-use tests::experiments::{silent_client, silent_clients, Unheard, END};
+use tests::experiments::{silent_client, silent_clients, Audience, Unheard, END};
 use tests::processes::{self, Process};
 use tests::programs::{course, executable};
 use tests::server::{end_with_parent, Server, Setup};
@@ -30,14 +29,7 @@ fn command(program: &str) -> Command {
 
 /// The address in the first line of what a process prints, read byte by byte: the
 /// rest is left in the pipe.
-fn address(output: &mut impl Read) -> std::net::SocketAddr {
-    let mut line = Vec::new();
-    let mut byte = [0];
-    while !line.ends_with(b"\n") {
-        output.read_exact(&mut byte).expect("a first line");
-        line.push(byte[0]);
-    }
-    let line = String::from_utf8_lossy(&line).into_owned();
+fn address(line: &str) -> std::net::SocketAddr {
     let address = line.trim_end().strip_prefix("Serving HTTP on http://");
     let address = address.and_then(|rest| rest.strip_suffix("/ ..."));
     address
@@ -49,16 +41,14 @@ fn address(output: &mut impl Read) -> std::net::SocketAddr {
 #[test]
 fn a_reader_of_the_output_that_has_gone_costs_no_client_anything() {
     for program in all() {
+        let ((mut output, stdout), (errors, stderr)) = (Audience::new(), Audience::new());
         let mut command = command(&program);
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
         end_with_parent(&mut command);
         let mut server = Group(command.spawn().unwrap());
-        let mut output = server.0.stdout.take().expect("it is a pipe");
-        let address = address(&mut output);
-        drop((output, server.0.stderr.take()));
+        let address = address(&output.line());
+        output.go();
+        errors.go();
         let name = program.split(' ').next().unwrap_or_default();
         // 3b naps after each client; two end with a child, one of them on purpose.
         let once = ["webserver3b", "webserver3e", "printing_handler"].contains(&name);

@@ -5,10 +5,10 @@ use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::process::{Child, ChildStderr, ChildStdout, Stdio};
+use std::process::{Child, Stdio};
 use tests::answer::Answer;
 use tests::client::{get, Client, End};
-use tests::experiments::WITH_A_LOG_OF_ONE_BLOCK;
+use tests::experiments::{Audience, WITH_A_LOG_OF_ONE_BLOCK};
 use tests::programs;
 use tests::server::{end_with_parent, Server};
 use tests::{has_tool, left_out, wait_for};
@@ -207,28 +207,24 @@ fn errors_of_accept_end_nobody() {
 struct Watched {
     child: Child,
     address: SocketAddr,
-    output: Option<BufReader<ChildStdout>>,
-    errors: Option<ChildStderr>,
+    output: Option<Audience>,
+    errors: Option<Audience>,
 }
 
 impl Watched {
     fn start(program: &str) -> Watched {
         let mut command = programs::command(&format!("{program} 127.0.0.1:0"));
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let ((mut output, stdout), (errors, stderr)) = (Audience::new(), Audience::new());
+        command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
         end_with_parent(&mut command);
-        let mut child = command.spawn().unwrap();
-        let mut output = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        output.read_line(&mut line).unwrap();
+        let child = command.spawn().unwrap();
+        let line = output.line();
         let address = line.trim_end().strip_prefix("Serving HTTP on http://");
         let address = address.and_then(|rest| rest.strip_suffix("/ ..."));
         let address = address.unwrap_or_else(|| panic!("{program} began with `{line}`"));
         Watched {
             address: address.parse().unwrap(),
-            errors: child.stderr.take(),
+            errors: Some(errors),
             output: Some(output),
             child,
         }
@@ -252,8 +248,10 @@ fn a_log_that_nobody_reads_costs_no_client_anything() {
     let programs = ["webserver2", "webserver3h", "range", "compress", "mounted"];
     for program in programs {
         let mut server = Watched::start(&format!("{program} wsgiapp:app"));
-        server.output = None;
-        server.errors = None;
+        [server.output.take(), server.errors.take()]
+            .into_iter()
+            .flatten()
+            .for_each(Audience::go);
         for request in [&get("/wiki"), "GET / HTTP/2.0\r\n\r\n", "nonsense\r\n\r\n"] {
             for _ in 0..3 {
                 let answer = server.ask(request);
@@ -292,7 +290,7 @@ fn a_log_that_nobody_reads_costs_no_client_anything() {
         }
         // Whoever reads again learns that something is missing.
         let pid = server.child.id() as i32;
-        let output = server.output.take().unwrap();
+        let output = server.output.take().unwrap().stay();
         let reader = std::thread::spawn(move || {
             let mut lines = output.lines().map_while(Result::ok);
             lines.any(|line| line.ends_with(" bytes were left out: nobody read them]"))
@@ -308,6 +306,7 @@ fn a_log_that_nobody_reads_costs_no_client_anything() {
             .errors
             .take()
             .unwrap()
+            .stay()
             .read_to_string(&mut errors)
             .unwrap();
         assert!(!errors.contains("panicked"), "{program}: {errors}");
