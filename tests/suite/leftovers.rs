@@ -30,7 +30,7 @@ fn a_server_ends_with_the_tests_that_started_it() {
     let mut lines = BufReader::new(tests.stdout.take().unwrap()).lines();
     let server = lines.find_map(|line| line.unwrap().strip_prefix("server ")?.parse().ok());
     let server: u32 = server.expect("it names its server");
-    assert_eq!(state(server), Some('S'));
+    assert!(!matches!(state(server), None | Some('Z')), "it serves");
     tests.kill().unwrap();
     tests.wait().unwrap();
     wait_for("the end of the server", || {
