@@ -72,12 +72,10 @@ impl Connection {
 // ANCHOR: request
 /// A request whose head has been read.
 pub struct Request {
-    /// Its head.
-    pub head: Head,
-    /// What comes after it.
-    pub body: RequestBody<BufReader<Connection>>,
+    /// What its head says; the input is its body.
+    environ: Environ,
     /// The client's address.
-    pub peer: SocketAddr,
+    peer: SocketAddr,
 }
 
 /// Where a request ends.
@@ -132,8 +130,9 @@ impl Connection {
             seen: body.ended(),
         };
         let _ = self.0.end.set(end); // not set before: there is one request
+        let environ = head.environ(Box::new(body));
         let peer = self.0.peer;
-        Ok(Some(Request { head, body, peer }))
+        Ok(Some(Request { environ, peer }))
     }
 }
 // ANCHOR_END: read_request
@@ -143,7 +142,7 @@ impl Request {
     /// The environ: what the head says, and what only a server knows, its own
     /// address and name and the client's address.
     pub fn environ(self, server: SocketAddr, software: &str) -> Environ {
-        let mut environ = self.head.environ(Box::new(self.body));
+        let mut environ = self.environ;
         let name = match server.ip() {
             IpAddr::V4(ip) => ip.to_string(),
             IpAddr::V6(ip) => format!("[{ip}]"), // as in a URI: RFC 3986, section 3.2.2
