@@ -108,7 +108,8 @@ fn ask_everything(application: &dyn Application) -> Result<()> {
 fn ask(application: &dyn Application, request: &'static str) -> Result<String> {
     let mut connection = request.as_bytes();
     let limits = Limits::DEFAULT;
-    let head = Head::parse(&read_head(&mut connection, &limits)?, &limits)?;
+    let bytes = read_head(&mut connection, &limits)?;
+    let head = Head::parse(&bytes, &limits)?;
     let body = RequestBody::new(connection, head.framing, &limits);
     let mut environ = head.environ(Box::new(body));
     environ.set("SERVER_NAME", "127.0.0.1");
@@ -118,8 +119,8 @@ fn ask(application: &dyn Application, request: &'static str) -> Result<String> {
 
     let output = Output::default();
     let outcome = respond(application, environ, output.clone());
-    if let Some(error) = outcome.error {
-        return Err(error);
+    if let Some(failure) = outcome.error {
+        return Err(failure.into());
     }
     let bytes = output.0.lock().map_err(|_| "the answer was not finished")?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())

@@ -116,6 +116,13 @@ impl Application for Box<dyn Application + Send + Sync + '_> {
         (**self).call(environ, start_response)
     }
 }
+
+/// A reference, for middleware that is there for one request.
+impl Application for &(dyn Application + '_) {
+    fn call(&self, environ: Environ, start_response: StartResponse) -> Result<Body> {
+        (**self).call(environ, start_response)
+    }
+}
 // ANCHOR_END: boxed
 
 // ANCHOR: start_response

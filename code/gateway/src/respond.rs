@@ -69,7 +69,16 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Failure::Refused(error) | Failure::ClientLeft(error) => Some(&**error),
+            Failure::Failed(error) => Some(&**error),
+            Failure::Broken(violation) => Some(violation),
+            Failure::Panicked => None,
+        }
+    }
+}
 // ANCHOR_END: failure_of
 
 /// Calls `application` and writes its answer to `output`, chunk by chunk as it
