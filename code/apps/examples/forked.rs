@@ -1,6 +1,6 @@
 //! forked: an application that was loaded before fork answers in the children.
 //!
-//!     cargo run -p apps --example forked -- module:callable
+//!     cargo run -p apps --features axum --example forked -- axumapp:app
 //!
 //! Loads one of the frameworks' applications, asks it once itself, so that this
 //! process has made its runtime, and forks 16 children. All of them and their

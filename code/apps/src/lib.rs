@@ -428,18 +428,20 @@ fn command(feature: &str, name: &str) -> String {
     let program = std::env::args_os().next().unwrap_or_default();
     let file = Path::new(&program).file_name().unwrap_or_default();
     let program = file.to_string_lossy();
-    let package = package(&program);
-    format!("cargo run{package} --features {feature} --bin {program} -- {name}")
+    let (package, of) = match package(&program) {
+        Some(package) => (format!(" -p {package}"), ""),
+        None => (String::new(), "apps/"),
+    };
+    format!("cargo run{package} --features {of}{feature} --bin {program} -- {name}")
 }
 // ANCHOR_END: program
 
 // ANCHOR: package
-/// ` -p part2` for `webserver2`, ` -p part3h` for `webserver3h`: the folder of a
-/// Python module may belong to another package of the workspace.
-fn package(program: &str) -> String {
-    match program.trim_start_matches(|c: char| !c.is_ascii_digit()) {
-        "" => String::new(), // a name without a number: a solution, or a copy
-        part => format!(" -p part{part}"),
-    }
+/// `part2` for `webserver2`, `part3h` for `webserver3h`: the folder of a Python module
+/// may belong to another package of the workspace. None for a name without a number, a
+/// solution or a copy: there the feature is that of `apps`.
+fn package(program: &str) -> Option<String> {
+    let part = program.trim_start_matches(|c: char| !c.is_ascii_digit());
+    (!part.is_empty()).then(|| format!("part{part}"))
 }
 // ANCHOR_END: package

@@ -30,9 +30,6 @@ fn run(example: &str, argument: &str) -> String {
 fn executable(example: &str) -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--locked", "-p", "apps"]);
-    if !cfg!(feature = "default") {
-        cargo.arg("--no-default-features");
-    }
     for name in asking::FRAMEWORKS {
         cargo.args(["--features", name.trim_end_matches("app:app")]);
     }

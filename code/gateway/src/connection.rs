@@ -189,11 +189,11 @@ impl Request {
             IpAddr::V4(ip) => ip.to_string(),
             IpAddr::V6(ip) => format!("[{ip}]"), // as in a URI: RFC 3986, section 3.2.2
         };
-        environ.set("SERVER_NAME", name);
-        environ.set("SERVER_PORT", server.port().to_string());
-        environ.set("SERVER_SOFTWARE", software);
-        environ.set("REMOTE_ADDR", self.peer.ip().to_string());
-        environ.set("REMOTE_PORT", self.peer.port().to_string());
+        environ.add("SERVER_NAME", name);
+        environ.add("SERVER_PORT", server.port().to_string());
+        environ.add("SERVER_SOFTWARE", software);
+        environ.add("REMOTE_ADDR", self.peer.ip().to_string());
+        environ.add("REMOTE_PORT", self.peer.port().to_string());
         environ
     }
 }

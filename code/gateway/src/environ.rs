@@ -119,9 +119,10 @@ impl Environ {
     /// Sets a variable. Those of the course's own making have a dot in their
     /// names, as PEP 3333 asks.
     pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) {
-        self.remove(name);
-        let value = value.as_ref();
-        self.push(|to| to.extend(name.as_bytes()), |to| to.extend(value));
+        if let Some(place) = self.find(name) {
+            self.variables.remove(place);
+        }
+        self.add(name, value);
     }
 
     /// Takes a variable away.
@@ -142,8 +143,21 @@ impl Environ {
 
     // ANCHOR: places
     fn find(&self, name: &str) -> Option<usize> {
-        let named = |variable: &Variable| self.bytes[variable.name.clone()] == *name.as_bytes();
-        self.variables.iter().position(named)
+        let name = name.as_bytes();
+        self.variables.iter().position(|variable| {
+            // The lengths first: most of the others have another.
+            let same = variable.name.len() == name.len();
+            same && self.bytes[variable.name.clone()].iter().eq(name)
+        })
+    }
+
+    /// Sets a variable that is not there yet.
+    pub(crate) fn add(&mut self, name: &str, value: impl AsRef<[u8]>) {
+        let value = value.as_ref();
+        self.push(
+            |to| to.extend_from_slice(name.as_bytes()),
+            |to| to.extend_from_slice(value),
+        );
     }
 
     /// A variable that is not there yet: what its name and its value add to the bytes.

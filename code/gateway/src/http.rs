@@ -486,8 +486,8 @@ fn is_name(name: &[u8], more: &[u8]) -> bool {
     let mut rest = name;
     loop {
         rest = match rest {
-            [b'%', high, low, after @ ..] if hex(high) && hex(low) => after,
             [byte, after @ ..] if byte.is_ascii_alphanumeric() || sign(byte) => after,
+            [b'%', high, low, after @ ..] if hex(high) && hex(low) => after,
             rest => return rest.is_empty(),
         };
     }
@@ -542,11 +542,10 @@ const SINGLETONS: [&str; 19] = [
 /// RFC 9110, section 8.3: of two, one reader takes the first and another the
 /// last.
 fn check_singletons(fields: &[Field]) -> Result<(), Refused> {
-    let mut seen = [false; SINGLETONS.len()];
-    for (name, _) in fields {
-        let mut names = SINGLETONS.iter();
-        let index = names.position(|single| single.eq_ignore_ascii_case(name));
-        if index.is_some_and(|index| std::mem::replace(&mut seen[index], true)) {
+    for (place, (name, _)) in fields.iter().enumerate() {
+        let again = values(&fields[..place], name).next().is_some();
+        let single = |known: &&str| known.eq_ignore_ascii_case(name);
+        if again && SINGLETONS.iter().any(single) {
             return Err(bad_request("a field that has one value is there twice"));
         }
     }
@@ -622,11 +621,11 @@ impl Head<'_> {
         };
         let path: Cow<[u8]> = percent_decode(path).into();
         let query = query.strip_prefix(b"?").unwrap_or_default();
-        environ.set("REQUEST_METHOD", self.method);
-        environ.set("SCRIPT_NAME", "");
-        environ.set("PATH_INFO", path);
-        environ.set("QUERY_STRING", query);
-        environ.set("SERVER_PROTOCOL", self.version);
+        environ.add("REQUEST_METHOD", self.method);
+        environ.add("SCRIPT_NAME", "");
+        environ.add("PATH_INFO", path);
+        environ.add("QUERY_STRING", query);
+        environ.add("SERVER_PROTOCOL", self.version);
         self.variables(&mut environ);
         if let Some((host, _)) = authority {
             environ.set("HTTP_HOST", host); // section 3.2.2: Host does not count
@@ -640,7 +639,7 @@ impl Head<'_> {
     /// 5.3); cookies have a separator of their own (RFC 6265, section 4.2.1).
     fn variables(&self, environ: &mut Environ) {
         for (place, (name, value)) in self.fields.iter().enumerate() {
-            let Some(variable) = variable(name) else {
+            let Some(prefix) = prefix(name) else {
                 continue;
             };
             if values(&self.fields[..place], name).next().is_some() {
@@ -651,7 +650,10 @@ impl Head<'_> {
                 false => ", ",
             };
             environ.push(
-                |to| to.extend(variable),
+                |to| {
+                    to.extend_from_slice(prefix.as_bytes());
+                    to.extend(name.bytes().map(letter));
+                },
                 |to| {
                     to.extend_from_slice(value);
                     for value in values(&self.fields[place + 1..], name) {
@@ -666,23 +668,26 @@ impl Head<'_> {
 }
 
 // ANCHOR: variable
-/// The letters of the variable for a field, if it may have one.
-fn variable(name: &str) -> Option<impl Iterator<Item = u8> + '_> {
+/// What the variable for a field begins with, if it may have one.
+fn prefix(name: &str) -> Option<&'static str> {
     let is = |other: &str| name.eq_ignore_ascii_case(other);
     // `X_User` would be taken for `X-User`, which a proxy may have vouched for.
     // A transfer coding has been decoded (section 7.1.3).
     if name.contains('_') || is("Transfer-Encoding") {
         return None;
     }
-    let prefix = match is("Content-Type") || is("Content-Length") {
-        true => "",
-        false => "HTTP_",
-    };
-    let letters = name.bytes().map(|letter| match letter {
+    match is("Content-Type") || is("Content-Length") {
+        true => Some(""),
+        false => Some("HTTP_"),
+    }
+}
+
+/// And what it goes on with, for each letter of the field's name.
+fn letter(letter: u8) -> u8 {
+    match letter {
         b'-' => b'_',
         letter => letter.to_ascii_uppercase(),
-    });
-    Some(prefix.bytes().chain(letters))
+    }
 }
 // ANCHOR_END: variable
 

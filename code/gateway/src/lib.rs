@@ -55,7 +55,9 @@ pub use environ::{printable, Environ, Errors, Input};
 pub use respond::{refuse, respond, Failure, Outcome, HOP_BY_HOP};
 pub use validator::validator;
 
+use respond::Answer;
 use std::fmt;
+use std::sync::Arc;
 
 // ANCHOR: application
 /// What a server calls, once for each request.
@@ -132,9 +134,16 @@ impl Application for &(dyn Application + '_) {
 ///   of latin-1: `200 OK`. Hop-by-hop fields are left out of the answer.
 /// - It may be called late, by the first step of the body, but before the first
 ///   byte. Nothing leaves until there is one.
-pub struct StartResponse(Box<Starter>);
+pub struct StartResponse(Starter);
 
-type Starter = dyn FnMut(&str, Vec<Header>, Option<Error>) -> Result<Write> + Send;
+enum Starter {
+    /// The server's own.
+    Server(Arc<dyn Answer>),
+    /// That of middleware, or of a test.
+    Other(Box<Start>),
+}
+
+type Start = dyn FnMut(&str, Vec<Header>, Option<Error>) -> Result<Write> + Send;
 
 impl StartResponse {
     /// `start_response(status, headers)`, which is called once.
@@ -166,12 +175,12 @@ impl StartResponse {
 
 // ANCHOR: call
 impl StartResponse {
-    /// What a server makes, and middleware that changes what an application says.
+    /// One of middleware that changes what an application says, or of a test.
     pub fn new<F>(start: F) -> StartResponse
     where
         F: FnMut(&str, Vec<Header>, Option<Error>) -> Result<Write> + Send + 'static,
     {
-        StartResponse(Box::new(start))
+        StartResponse(Starter::Other(Box::new(start)))
     }
 
     /// Either of the two calls, as middleware passes it on.
@@ -185,7 +194,13 @@ impl StartResponse {
         headers: Vec<Header>,
         error: Option<Error>,
     ) -> Result<Write> {
-        (self.0)(status, headers, error)
+        match &mut self.0 {
+            Starter::Server(answer) => {
+                answer.start(status, headers, error)?;
+                Ok(Write(Sender::Server(Arc::clone(answer))))
+            }
+            Starter::Other(start) => start(status, headers, error),
+        }
     }
 }
 // ANCHOR_END: call
@@ -193,9 +208,14 @@ impl StartResponse {
 // ANCHOR: write_type
 /// The `write` of PEP 3333, for applications that cannot return an iterator. One
 /// that can leaves it alone.
-pub struct Write(Box<Sender>);
+pub struct Write(Sender);
 
-type Sender = dyn FnMut(&[u8]) -> Result<()> + Send;
+enum Sender {
+    Server(Arc<dyn Answer>),
+    Other(Box<Sending>),
+}
+
+type Sending = dyn FnMut(&[u8]) -> Result<()> + Send;
 // ANCHOR_END: write_type
 
 // ANCHOR: body
@@ -306,9 +326,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 // ANCHOR: write
 impl Write {
-    /// What a server makes of a way to send, and middleware of another `Write`.
+    /// One of middleware, which may hold another, or of a test.
     pub fn new(send: impl FnMut(&[u8]) -> Result<()> + Send + 'static) -> Write {
-        Write(Box::new(send))
+        Write(Sender::Other(Box::new(send)))
     }
 
     /// Sends these bytes of the body at once.
@@ -317,7 +337,10 @@ impl Write {
     ///
     /// A client that has left, and a [`Violation`] by the application.
     pub fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        (self.0)(bytes)
+        match &mut self.0 {
+            Sender::Server(answer) => answer.send(bytes),
+            Sender::Other(send) => send(bytes),
+        }
     }
 }
 // ANCHOR_END: write

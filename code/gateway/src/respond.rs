@@ -3,7 +3,7 @@
 
 use crate::http::{is_token, is_value, Refused};
 use crate::{application_must, Application, Body, Environ, Error, Header, Result};
-use crate::{StartResponse, Violation, Write};
+use crate::{StartResponse, Starter, Violation};
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
@@ -101,7 +101,8 @@ where
     let response = Arc::new(Mutex::new(response));
 
     let answered = catch_unwind(AssertUnwindSafe(|| {
-        let body = application.call(environ, start_response(&response))?;
+        let start_response = StartResponse(Starter::Server(response.clone()));
+        let body = application.call(environ, start_response)?;
         send(body, &response)
     }));
 
@@ -144,17 +145,20 @@ fn send<W: io::Write>(mut body: Body, response: &Mutex<Response<W>>) -> Result<(
 // ANCHOR_END: send
 
 // ANCHOR: closures
-/// The two closures that the application is given.
-fn start_response<W>(response: &Arc<Mutex<Response<W>>>) -> StartResponse
-where
-    W: io::Write + Send + 'static,
-{
-    let response = Arc::clone(response);
-    StartResponse::new(move |status, headers, error| {
-        lock(&response).start(status, headers, error)?;
-        let response = Arc::clone(&response);
-        Ok(Write::new(move |bytes| lock(&response).push(bytes)))
-    })
+/// What `start_response` and `write` do to an answer, wherever that goes.
+pub(crate) trait Answer: Send + Sync {
+    fn start(&self, status: &str, headers: Vec<Header>, error: Option<Error>) -> Result<()>;
+    fn send(&self, bytes: &[u8]) -> Result<()>;
+}
+
+impl<W: io::Write + Send> Answer for Mutex<Response<W>> {
+    fn start(&self, status: &str, headers: Vec<Header>, error: Option<Error>) -> Result<()> {
+        lock(self).start(status, headers, error)
+    }
+
+    fn send(&self, bytes: &[u8]) -> Result<()> {
+        lock(self).push(bytes)
+    }
 }
 // ANCHOR_END: closures
 
