@@ -11,12 +11,13 @@
 
 // ANCHOR: head
 use clap::Parser;
-use gateway::connection::{print_request, print_response, Connection};
-use gateway::http::{Limits, Refused};
-use gateway::log::{complain, complain_of_panics, outlive_file_limit, print};
-use gateway::{options, refuse, respond, Application};
+use gateway::connection::{print_request, Connection};
+use gateway::http::Limits;
+use gateway::log::{complain, print};
+use gateway::options::{self, cannot_bind};
+use gateway::{respond, Application};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
@@ -40,15 +41,7 @@ struct Options {
 
 // ANCHOR: main
 fn main() -> ExitCode {
-    complain_of_panics();
-    outlive_file_limit();
-    match run(options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(error);
-            ExitCode::FAILURE
-        }
-    }
+    options::main(run)
 }
 
 fn run(options: Options) -> gateway::Result<()> {
@@ -63,14 +56,7 @@ fn run(options: Options) -> gateway::Result<()> {
 // ANCHOR: serve_forever
 fn serve_forever(options: &Options, application: &dyn Application) -> io::Result<()> {
     let address = options.address.as_str();
-    let listener = TcpListener::bind(address).map_err(|error| {
-        let why = match address.starts_with(':') {
-            true => "no host before the port".to_string(),
-            false => error.to_string(),
-        };
-        let hint = "another address can be the last argument";
-        io::Error::new(error.kind(), format!("bind {address}: {why}; {hint}"))
-    })?;
+    let listener = TcpListener::bind(address).map_err(|error| cannot_bind(address, error))?;
     let address = listener.local_addr()?;
     print(format!("Serving HTTP on http://{address}/ ...\n").as_bytes());
 
@@ -78,8 +64,12 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
         match listener.accept() {
             Ok((connection, peer)) => {
                 let connection = Connection::new(connection, peer);
-                let handled = handle_request(connection, address, &options.limits, application);
-                if let Err(error) = handled {
+                let answered =
+                    connection.answer(&options.limits, print_request, |request, output| {
+                        let environ = request.environ(address, SOFTWARE);
+                        respond(application, environ, output)
+                    });
+                if let Err(error) = answered {
                     complain(format!("{peer}: {error}"));
                 }
             }
@@ -92,25 +82,3 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
     }
 }
 // ANCHOR_END: serve_forever
-
-// ANCHOR: handle_request
-fn handle_request(
-    connection: Connection,
-    server: SocketAddr,
-    limits: &Limits,
-    application: &dyn Application,
-) -> gateway::Result<()> {
-    let outcome = match connection.read_request(limits, print_request) {
-        Ok(Some(request)) => {
-            let environ = request.environ(server, SOFTWARE);
-            respond(application, environ, connection.clone())
-        }
-        Ok(None) => return Ok(()), // the client has left without a word
-        Err(error) if Refused::of(&error).is_some() => refuse(error, connection.clone()),
-        Err(error) => return Err(error.into()),
-    };
-    connection.close(limits.linger); // before we print: the client waits for the close
-    print_response(&outcome);
-    outcome.error.map_or(Ok(()), Err)
-}
-// ANCHOR_END: handle_request

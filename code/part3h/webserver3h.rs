@@ -8,47 +8,30 @@
 //! before the first fork. Ctrl-C ends it.
 
 use clap::Parser;
-use gateway::connection::{print_request, print_response, Connection};
-use gateway::http::{Limits, Refused};
-use gateway::log::{complain, complain_of_panics, outlive_file_limit, print};
-use gateway::{options, refuse, respond, Application};
+use gateway::connection::{accept, print_request, Connection};
+use gateway::http::Limits;
+use gateway::log::{complain, print};
+use gateway::options::{self, cannot_bind};
+use gateway::{respond, Application};
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{raise, signal, SigHandler, SigSet, Signal};
-use nix::sys::socket::{self, listen, Backlog, SockFlag};
+use nix::sys::socket::{listen, Backlog};
 use nix::unistd::{fork, getpid, getppid, ForkResult};
 use signal_hook::flag::register_usize;
 use signal_hook::low_level::pipe;
-use std::collections::HashSet;
 use std::io::{self, Read};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd};
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::ExitStatusExt;
-use std::process::{ExitCode, ExitStatus};
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
 const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait, if the kernel allows as many
 const SOFTWARE: &str = "webserver3h"; // what the answers name as their server
 const SIGNALS: [Signal; 3] = [Signal::SIGCHLD, Signal::SIGINT, Signal::SIGTERM];
-
-/// Errors of the new connection, which accept hands on: see accept(2).
-const LOST: &[Errno] = &[
-    Errno::ECONNABORTED, // the client left while it was still waiting
-    Errno::EPERM,        // a firewall has forbidden it
-    Errno::EPROTO,
-    Errno::ENOPROTOOPT,
-    Errno::EOPNOTSUPP,
-    Errno::ENETDOWN,
-    Errno::ENETUNREACH,
-    Errno::EHOSTDOWN,
-    Errno::EHOSTUNREACH,
-    Errno::ETIMEDOUT,
-    #[cfg(target_os = "linux")]
-    Errno::ENONET,
-];
 
 /// webserver3g_signal_hook that runs any application
 #[derive(Parser)]
@@ -67,15 +50,7 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    complain_of_panics();
-    outlive_file_limit();
-    match run(options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(error);
-            ExitCode::FAILURE
-        }
-    }
+    options::main(run)
 }
 
 fn run(options: Options) -> gateway::Result<()> {
@@ -95,14 +70,7 @@ fn run(options: Options) -> gateway::Result<()> {
 /// Serves until a signal tells it to end, and gives that signal.
 fn serve_forever(options: &Options, application: &dyn Application) -> io::Result<Signal> {
     let address = options.address.as_str();
-    let listener = TcpListener::bind(address).map_err(|error| {
-        let why = match address.starts_with(':') {
-            true => "no host before the port".to_string(),
-            false => error.to_string(),
-        };
-        let hint = "another address can be the last argument";
-        io::Error::new(error.kind(), format!("bind {address}: {why}; {hint}"))
-    })?;
+    let listener = TcpListener::bind(address).map_err(|error| cannot_bind(address, error))?;
     // std has called listen with 128; a second listen replaces the backlog.
     let backlog = Backlog::new(BACKLOG).and_then(|backlog| listen(&listener, backlog));
     backlog.map_err(|errno| failed("listen", errno))?;
@@ -126,24 +94,17 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
     listener.set_nonblocking(true)?;
     print(format!("Serving HTTP on http://{address}/ ...\n").as_bytes());
 
-    let mut children = HashSet::new(); // that have not been reaped
+    let mut children = apps::Children::default();
     loop {
         wait_for_either(&listener, &wakes)?;
         while matches!(wakes.read(&mut [0; 64]), Ok(1..)) {}
-        reap(&mut children);
+        children.reap();
         if let Ok(signal) = Signal::try_from(told.load(Ordering::Relaxed) as i32) {
             return Ok(signal);
         }
-        let connection = match accept(&listener) {
-            Ok(connection) => connection,
-            // It was a signal, and no client.
-            Err(Errno::EAGAIN | Errno::EINTR) => continue,
-            // The error is that connection's, and the next may be better.
-            Err(errno) if LOST.contains(&errno) => continue,
-            Err(errno) => return Err(failed("accept", errno)),
+        let Some(connection) = accept(&listener)? else {
+            continue; // it was a signal, and no client
         };
-        // On macOS and the BSDs it inherits O_NONBLOCK from the listener.
-        connection.set_nonblocking(false)?;
         // ANCHOR: fork
         let still = apps::before_fork();
         // SAFETY: the child has this thread alone. What another may hold here, of the
@@ -152,7 +113,6 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
             Ok(ForkResult::Child) => {
                 still.after_fork_in_child();
                 drop(listener); // the child's copy
-
                 drop(wakes); // which are the parent's
 
                 // The application begins as it would without us, and Ctrl-C ends it.
@@ -172,7 +132,7 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
             Ok(ForkResult::Parent { child }) => {
                 still.after_fork_in_parent();
                 drop(connection); // the parent's copy
-                children.insert(child.as_raw());
+                children.add(child.as_raw());
             }
             Err(errno) => return Err(failed("fork", errno)),
         }
@@ -190,85 +150,22 @@ fn wait_for_either(listener: &TcpListener, wakes: &UnixStream) -> io::Result<()>
     }
 }
 
-// ANCHOR: reap
-/// Reaps those that have ended, of our own children. What the application has
-/// started, in a thread of its own, is left to the application.
-fn reap(children: &mut HashSet<libc::pid_t>) {
-    while let Some(child) = one_that_has_ended() {
-        if children.remove(&child) {
-            is_there(child);
-        } else {
-            // It is not ours, and hides who comes after it.
-            children.retain(|child| is_there(*child));
-            return;
-        }
-    }
-}
-
-/// A child of this process that has ended, whoever has started it. It is not reaped.
-fn one_that_has_ended() -> Option<libc::pid_t> {
-    let how = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-    // SAFETY: it is made of numbers and addresses, which may be zero.
-    let mut child: libc::siginfo_t = unsafe { std::mem::zeroed() };
-    // SAFETY: waitid writes into `child`, and no further.
-    let found = unsafe { libc::waitid(libc::P_ALL, 0, &mut child, how) };
-    // SAFETY: waitid has filled in the process id, or left it zero.
-    let child = unsafe { child.si_pid() };
-    (found == 0 && child != 0).then_some(child)
-}
-
-/// Whether our child has not ended yet. If it has, it is reaped, and if it was not
-/// by its own will, that is said.
-fn is_there(child: libc::pid_t) -> bool {
-    let mut status = 0;
-    // SAFETY: waitpid writes into `status`, and no further.
-    let reaped = unsafe { libc::waitpid(child, &mut status, libc::WNOHANG) };
-    let status = ExitStatus::from_raw(status);
-    if reaped == child && !status.success() {
-        complain(format!("child pid {child}: {status}"));
-    }
-    reaped == 0
-}
-// ANCHOR_END: reap
-
-/// The kernel's accept without a retry: that of std repeats the call on EINTR.
-fn accept(listener: &TcpListener) -> Result<TcpStream, Errno> {
-    // CLOEXEC: a program that is started from here does not inherit it.
-    #[cfg(not(target_vendor = "apple"))]
-    let connection = socket::accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC)?;
-    #[cfg(target_vendor = "apple")] // which has no accept4
-    let connection = socket::accept(listener.as_raw_fd())?;
-    // SAFETY: the kernel has opened this descriptor for us, and nothing else owns it.
-    Ok(unsafe { TcpStream::from_raw_fd(connection) })
-}
-
 fn handle_request(
-    connection: TcpStream,
+    connection: Connection,
     server: SocketAddr,
     limits: &Limits,
     application: &dyn Application,
 ) -> gateway::Result<()> {
-    let peer = connection.peer_addr()?;
-    let connection = Connection::new(connection, peer);
     let log = |head: &[u8]| {
-        let pids = format!("child pid {}, parent pid {}\n", getpid(), getppid());
-        print(pids.as_bytes());
+        print(format!("child pid {}, parent pid {}\n", getpid(), getppid()).as_bytes());
         print_request(head);
     };
-    let outcome = match connection.read_request(limits, log) {
-        Ok(Some(request)) => {
-            let mut environ = request.environ(server, SOFTWARE);
-            environ.multiprocess = true;
-            environ.run_once = true; // the process ends after this request
-            respond(application, environ, connection.clone())
-        }
-        Ok(None) => return Ok(()), // the client has left without a word
-        Err(error) if Refused::of(&error).is_some() => refuse(error, connection.clone()),
-        Err(error) => return Err(error.into()),
-    };
-    connection.close(limits.linger); // before we print: the client waits for the close
-    print_response(&outcome);
-    outcome.error.map_or(Ok(()), Err)
+    connection.answer(limits, log, |request, output| {
+        let mut environ = request.environ(server, SOFTWARE);
+        environ.multiprocess = true;
+        environ.run_once = true; // the process ends after this request
+        respond(application, environ, output)
+    })
 }
 
 /// Lets each of the signals do again what it does by default.

@@ -1,6 +1,6 @@
 //! forked: an application that was loaded before fork answers in the children.
 //!
-//!     cargo run -p apps --example forked -- module:callable
+//!     cargo run -p apps --features axum --example forked -- axumapp:app
 //!
 //! Loads one of the frameworks' applications, asks it once itself, so that this
 //! process has made its runtime, and forks 16 children. All of them and their
@@ -108,7 +108,8 @@ fn ask_everything(application: &dyn Application) -> Result<()> {
 fn ask(application: &dyn Application, request: &'static str) -> Result<String> {
     let mut connection = request.as_bytes();
     let limits = Limits::DEFAULT;
-    let head = Head::parse(&read_head(&mut connection, &limits)?, &limits)?;
+    let bytes = read_head(&mut connection, &limits)?;
+    let head = Head::parse(&bytes, &limits)?;
     let body = RequestBody::new(connection, head.framing, &limits);
     let mut environ = head.environ(Box::new(body));
     environ.set("SERVER_NAME", "127.0.0.1");
@@ -118,8 +119,8 @@ fn ask(application: &dyn Application, request: &'static str) -> Result<String> {
 
     let output = Output::default();
     let outcome = respond(application, environ, output.clone());
-    if let Some(error) = outcome.error {
-        return Err(error);
+    if let Some(failure) = outcome.error {
+        return Err(failure.into());
     }
     let bytes = output.0.lock().map_err(|_| "the answer was not finished")?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())

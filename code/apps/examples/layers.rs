@@ -1,22 +1,24 @@
 //! What middleware costs: an application alone, and inside of a hundred layers of
 //! three kinds.
 
-use gateway::{respond, validator, Application, Body, Environ, StartResponse};
+use gateway::{respond, validator, Application, Environ, StartResponse};
 use std::time::Instant;
 
 type App = Box<dyn Application>;
 type Layer = fn(App) -> App;
 
 fn through(app: App) -> App {
-    Box::new(move |environ: Environ, start_response: StartResponse| app(environ, start_response))
+    Box::new(gateway::application(move |environ, start| {
+        app.call(environ, start)
+    }))
 }
 
 fn wrapping(app: App) -> App {
-    Box::new(move |environ: Environ, mut start_response: StartResponse| {
-        let started: StartResponse = Box::new(move |s, h, e| start_response(s, h, e));
-        let body = app(environ, started)?;
-        Ok(Box::new(body) as Body)
-    })
+    Box::new(gateway::application(move |environ, mut start_response| {
+        let started = StartResponse::new(move |s, h, e| start_response.call(s, h, e));
+        let body = app.call(environ, started)?;
+        Ok(body.wrapped(|body| body))
+    }))
 }
 
 fn main() {

@@ -134,8 +134,8 @@ pub fn fields(environ: &Environ) -> impl Iterator<Item = (String, &[u8])> {
 /// The client's address and port, where the server tells both.
 #[cfg(any(feature = "actix", feature = "rocket"))]
 pub fn peer(environ: &Environ) -> Option<std::net::SocketAddr> {
-    let address = environ.text("REMOTE_ADDR").parse().ok()?;
-    let port = environ.text("REMOTE_PORT").parse().ok()?;
+    let address = environ.text("REMOTE_ADDR")?.parse().ok()?;
+    let port = environ.text("REMOTE_PORT")?.parse().ok()?;
     Some(std::net::SocketAddr::new(address, port))
 }
 // ANCHOR_END: fields
@@ -217,7 +217,7 @@ pub fn start<'a>(
     let fields = fields.filter(|(name, _)| !hop_by_hop(name));
     let headers = fields.map(|(name, value)| -> Header { (name.to_string(), value.into()) });
     let status = format!("{status} {}", reason.unwrap_or_default());
-    start_response(&status, headers.collect(), None)?;
+    start_response.start(&status, headers.collect())?;
     Ok(())
 }
 // ANCHOR_END: start

@@ -8,7 +8,9 @@ use std::io::Read;
 /// line and the body of the request, byte for byte.
 pub fn app(mut environ: Environ, mut start_response: StartResponse) -> Result<Body> {
     let mut answer = Vec::new();
-    for (name, value) in environ.variables() {
+    let mut variables: Vec<(&str, &[u8])> = environ.variables().collect();
+    variables.sort();
+    for (name, value) in variables {
         answer.extend_from_slice(name.as_bytes());
         answer.extend_from_slice(b"=");
         answer.extend_from_slice(value);
@@ -18,7 +20,7 @@ pub fn app(mut environ: Environ, mut start_response: StartResponse) -> Result<Bo
     environ.input.read_to_end(&mut answer)?;
 
     let binary = headers([("Content-Type", "application/octet-stream")]);
-    start_response("200 OK", binary, None)?;
-    Ok(gateway::once(answer))
+    start_response.start("200 OK", binary)?;
+    Ok(Body::from(answer))
 }
 // ANCHOR_END: app

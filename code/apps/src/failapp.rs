@@ -6,11 +6,11 @@ use gateway::{headers, Body, Environ, Result, StartResponse};
 /// `failapp:early`: fails after `start_response` and before its first byte, and
 /// says so in the way of PEP 3333: the second call replaces the first.
 pub fn early(_environ: Environ, mut start_response: StartResponse) -> Result<Body> {
-    start_response("200 OK", headers([("Content-Type", "text/html")]), None)?;
-    let error = "the database is on fire".into();
+    start_response.start("200 OK", headers([("Content-Type", "text/html")]))?;
+    let error = "the database is on fire";
     let plain = headers([("Content-Type", "text/plain")]);
-    start_response("503 Service Unavailable", plain, Some(error))?;
-    Ok(gateway::once("Come back later.\n"))
+    start_response.restart("503 Service Unavailable", plain, error)?;
+    Ok(Body::from("Come back later.\n"))
 }
 // ANCHOR_END: early
 
@@ -18,16 +18,16 @@ pub fn early(_environ: Environ, mut start_response: StartResponse) -> Result<Bod
 /// `failapp:late`: fails after its first byte, when it is too late to say
 /// anything else: the same call gives the error back.
 pub fn late(_environ: Environ, mut start_response: StartResponse) -> Result<Body> {
-    start_response("200 OK", headers([("Content-Type", "text/plain")]), None)?;
+    start_response.start("200 OK", headers([("Content-Type", "text/plain")]))?;
     let mut chunks = 0;
-    Ok(Box::new(std::iter::from_fn(move || {
+    Ok(Body::new(std::iter::from_fn(move || {
         chunks += 1;
         if chunks == 1 {
             return Some(Ok(b"All is w".to_vec()));
         }
-        let error = "the database is on fire".into();
+        let error = "the database is on fire";
         let plain = headers([("Content-Type", "text/plain")]);
-        let again = start_response("503 Service Unavailable", plain, Some(error));
+        let again = start_response.restart("503 Service Unavailable", plain, error);
         Some(again.map(|_| b"Come back later.\n".to_vec()))
     })))
 }
@@ -36,9 +36,9 @@ pub fn late(_environ: Environ, mut start_response: StartResponse) -> Result<Body
 // ANCHOR: panic
 /// `failapp:panic`: has a bug, which shows when the query is empty.
 pub fn panic(environ: Environ, mut start_response: StartResponse) -> Result<Body> {
-    let query = environ.text("QUERY_STRING");
+    let query = environ.text("QUERY_STRING").unwrap_or_default();
     let first = query.as_bytes()[0];
-    start_response("200 OK", headers([("Content-Type", "text/plain")]), None)?;
-    Ok(gateway::once(vec![first]))
+    start_response.start("200 OK", headers([("Content-Type", "text/plain")]))?;
+    Ok(Body::from(vec![first]))
 }
 // ANCHOR_END: panic

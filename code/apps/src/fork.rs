@@ -29,8 +29,8 @@ pub fn warm(application: &dyn Application, path: &str) -> gateway::Result<String
 
     // ANCHOR: ask
     let outcome = gateway::respond(application, environ, io::sink());
-    if let Some(error) = outcome.error {
-        return Err(failed(error).into());
+    if let Some(failure) = outcome.error {
+        return Err(failed(failure.into()).into());
     }
     let head = String::from_utf8_lossy(&outcome.head);
     let status = head.lines().next().and_then(|line| line.split_once(' '));

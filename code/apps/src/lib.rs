@@ -32,6 +32,7 @@ pub mod actixapp;
 pub mod adapters;
 #[cfg(feature = "axum")]
 pub mod axumapp;
+mod children;
 #[cfg(feature = "cot")]
 pub mod cotapp;
 pub mod echoapp;
@@ -46,12 +47,48 @@ pub mod streamapp;
 pub mod wsgiapp;
 // ANCHOR_END: mods
 
+pub use children::Children;
 pub use finish::{finish, finish_on_signals};
 pub use fork::{before_fork, warm, Fork};
 
-use gateway::Application;
+use gateway::{access_log, validator, Application, Body, Environ, StartResponse};
 use std::fmt;
+use std::io::stderr;
 use std::path::{Path, PathBuf};
+
+// ANCHOR: loaded
+/// An application that has been loaded. It may be called as it is.
+pub enum Loaded {
+    /// Several threads may call it at once.
+    Shared(Shared),
+    /// It belongs to the thread that has loaded it.
+    OneThread(Box<dyn Application>),
+}
+
+/// An application that several threads may call at once.
+pub type Shared = Box<dyn Application + Send + Sync>;
+
+impl Application for Loaded {
+    fn call(&self, environ: Environ, start_response: StartResponse) -> gateway::Result<Body> {
+        match self {
+            Loaded::Shared(application) => application.call(environ, start_response),
+            Loaded::OneThread(application) => application.call(environ, start_response),
+        }
+    }
+}
+
+/// The application of that name, for a server that calls it from several threads.
+///
+/// # Errors
+///
+/// Those of [`load`]; an application that belongs to one thread.
+pub fn load_shared(name: &str) -> Result<Shared, LoadError> {
+    match load(name)? {
+        Loaded::Shared(application) => Ok(application),
+        Loaded::OneThread(_) => Err(LoadError::OneThread(name.to_string())),
+    }
+}
+// ANCHOR_END: loaded
 
 /// The application of the name `module:callable`. A module without a callable
 /// stands for its `application`.
@@ -64,12 +101,19 @@ use std::path::{Path, PathBuf};
 ///
 /// A name that means nothing here, or two things; each says what would.
 // ANCHOR: load
-pub fn load(name: &str) -> Result<Box<dyn Application>, LoadError> {
+pub fn load(name: &str) -> Result<Loaded, LoadError> {
     match name.split_once(':') {
-        Some(("validator", inner)) => return Ok(Box::new(gateway::validator(load(inner)?))),
+        Some(("validator", inner)) => {
+            return Ok(match load(inner)? {
+                Loaded::Shared(app) => Loaded::Shared(Box::new(validator(app))),
+                Loaded::OneThread(app) => Loaded::OneThread(Box::new(validator(app))),
+            });
+        }
         Some(("accesslog", inner)) => {
-            let log = std::io::stderr();
-            return Ok(Box::new(gateway::access_log(load(inner)?, log)));
+            return Ok(match load(inner)? {
+                Loaded::Shared(app) => Loaded::Shared(Box::new(access_log(app, stderr()))),
+                Loaded::OneThread(app) => Loaded::OneThread(Box::new(access_log(app, stderr()))),
+            });
         }
         Some(("python", inner)) if !inner.is_empty() => return load_python(inner),
         Some(("rust", inner)) if !inner.is_empty() => return load_compiled(inner),
@@ -110,7 +154,7 @@ fn parts(name: &str) -> (&str, &str) {
     name.split_once(':').unwrap_or((name, "application"))
 }
 
-fn load_compiled(name: &str) -> Result<Box<dyn Application>, LoadError> {
+fn load_compiled(name: &str) -> Result<Loaded, LoadError> {
     let (module, callable) = parts(name);
     let modules = modules();
     let Some(found) = modules.iter().find(|found| found.name == module) else {
@@ -136,7 +180,7 @@ fn load_compiled(name: &str) -> Result<Box<dyn Application>, LoadError> {
 use python::load as load_python;
 
 #[cfg(not(feature = "python"))]
-fn load_python(name: &str) -> Result<Box<dyn Application>, LoadError> {
+fn load_python(name: &str) -> Result<Loaded, LoadError> {
     Err(LoadError::NoFeature {
         name: format!("python:{name}"),
         module: "python".to_string(),
@@ -152,7 +196,17 @@ struct Module {
     callables: Vec<(&'static str, Make)>,
 }
 
-type Make = fn() -> gateway::Result<Box<dyn Application>>;
+type Make = fn() -> gateway::Result<Loaded>;
+
+fn shared(app: impl Application + Send + Sync + 'static) -> gateway::Result<Loaded> {
+    Ok(Loaded::Shared(Box::new(app)))
+}
+
+/// The compiler does not let [`shared`] have what is not `Send` and `Sync`.
+#[cfg(feature = "actix")]
+fn one_thread(app: impl Application + 'static) -> gateway::Result<Loaded> {
+    Ok(Loaded::OneThread(Box::new(app)))
+}
 // ANCHOR_END: module
 
 // ANCHOR: modules
@@ -164,33 +218,33 @@ fn modules() -> Vec<Module> {
     // ANCHOR_END: modules
     // ANCHOR: table
     vec![
-        module("wsgiapp", [("app", || Ok(Box::new(wsgiapp::app)))]),
-        module("echoapp", [("app", || Ok(Box::new(echoapp::app)))]),
+        module("wsgiapp", [("app", || shared(wsgiapp::app))]),
+        module("echoapp", [("app", || shared(echoapp::app))]),
         module(
             "streamapp",
             [
-                ("app", || Ok(Box::new(streamapp::app))),
-                ("late", || Ok(Box::new(streamapp::late))),
-                ("write", || Ok(Box::new(streamapp::write))),
-                ("large", || Ok(Box::new(streamapp::large))),
+                ("app", || shared(streamapp::app)),
+                ("late", || shared(streamapp::late)),
+                ("write", || shared(streamapp::write)),
+                ("large", || shared(streamapp::large)),
             ],
         ),
         module(
             "failapp",
             [
-                ("early", || Ok(Box::new(failapp::early))),
-                ("late", || Ok(Box::new(failapp::late))),
-                ("panic", || Ok(Box::new(failapp::panic))),
+                ("early", || shared(failapp::early)),
+                ("late", || shared(failapp::late)),
+                ("panic", || shared(failapp::panic)),
             ],
         ),
         #[cfg(feature = "axum")]
-        module("axumapp", [("app", || Ok(Box::new(axumapp::app())))]),
+        module("axumapp", [("app", || shared(axumapp::app()))]),
         #[cfg(feature = "actix")]
-        module("actixapp", [("app", || Ok(Box::new(actixapp::app()?)))]),
+        module("actixapp", [("app", || one_thread(actixapp::app()?))]),
         #[cfg(feature = "rocket")]
-        module("rocketapp", [("app", || Ok(Box::new(rocketapp::app()?)))]),
+        module("rocketapp", [("app", || shared(rocketapp::app()?))]),
         #[cfg(feature = "cot")]
-        module("cotapp", [("app", || Ok(Box::new(cotapp::app()?)))]),
+        module("cotapp", [("app", || shared(cotapp::app()?))]),
     ]
 }
 // ANCHOR_END: table
@@ -244,6 +298,8 @@ pub enum LoadError {
         /// What stood in the way.
         why: String,
     },
+    /// It belongs to the thread that loads it, and more of them are to call it.
+    OneThread(String),
     // ANCHOR_END: errors_of_callables
     // ANCHOR: errors_of_python
     /// The module is a file of Python's, which was left out when the program was
@@ -338,6 +394,11 @@ impl fmt::Display for LoadError {
                 )
             }
             LoadError::NotMade { name, why } => write!(f, "load {name}: {why}"),
+            LoadError::OneThread(name) => write!(
+                f,
+                "`{name}` belongs to the thread that loads it, because its type is neither Send \
+                 nor Sync, and this server calls from several threads; wsgiapp:app may be shared"
+            ),
             // ANCHOR_END: display_callables
             // ANCHOR: display_python
             LoadError::NoPython { name, file } => {
@@ -367,18 +428,20 @@ fn command(feature: &str, name: &str) -> String {
     let program = std::env::args_os().next().unwrap_or_default();
     let file = Path::new(&program).file_name().unwrap_or_default();
     let program = file.to_string_lossy();
-    let package = package(&program);
-    format!("cargo run{package} --features {feature} --bin {program} -- {name}")
+    let (package, of) = match package(&program) {
+        Some(package) => (format!(" -p {package}"), ""),
+        None => (String::new(), "apps/"),
+    };
+    format!("cargo run{package} --features {of}{feature} --bin {program} -- {name}")
 }
 // ANCHOR_END: program
 
 // ANCHOR: package
-/// ` -p part2` for `webserver2`, ` -p part3h` for `webserver3h`: the folder of a
-/// Python module may belong to another package of the workspace.
-fn package(program: &str) -> String {
-    match program.trim_start_matches(|c: char| !c.is_ascii_digit()) {
-        "" => String::new(), // a name without a number: a solution, or a copy
-        part => format!(" -p part{part}"),
-    }
+/// `part2` for `webserver2`, `part3h` for `webserver3h`: the folder of a Python module
+/// may belong to another package of the workspace. None for a name without a number, a
+/// solution or a copy: there the feature is that of `apps`.
+fn package(program: &str) -> Option<String> {
+    let part = program.trim_start_matches(|c: char| !c.is_ascii_digit());
+    (!part.is_empty()).then(|| format!("part{part}"))
 }
 // ANCHOR_END: package

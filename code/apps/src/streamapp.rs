@@ -14,8 +14,8 @@ const CHUNKS: usize = 5;
 // ANCHOR: app
 /// `streamapp:app`: counts to five, and takes its time.
 pub fn app(_environ: Environ, mut start_response: StartResponse) -> Result<Body> {
-    start_response("200 OK", headers([("Content-Type", "text/plain")]), None)?;
-    Ok(Box::new((1..=CHUNKS).map(|number| Ok(chunk(number)))))
+    start_response.start("200 OK", headers([("Content-Type", "text/plain")]))?;
+    Ok(Body::new((1..=CHUNKS).map(|number| Ok(chunk(number)))))
 }
 
 fn chunk(number: usize) -> Vec<u8> {
@@ -30,9 +30,9 @@ fn chunk(number: usize) -> Vec<u8> {
 /// `streamapp:late`: the same, and calls `start_response` only when it is asked
 /// for the first chunk, as a Python generator does.
 pub fn late(_environ: Environ, mut start_response: StartResponse) -> Result<Body> {
-    Ok(Box::new((1..=CHUNKS).map(move |number| {
+    Ok(Body::new((1..=CHUNKS).map(move |number| {
         if number == 1 {
-            start_response("200 OK", headers([("Content-Type", "text/plain")]), None)?;
+            start_response.start("200 OK", headers([("Content-Type", "text/plain")]))?;
         }
         Ok(chunk(number))
     })))
@@ -42,18 +42,18 @@ pub fn late(_environ: Environ, mut start_response: StartResponse) -> Result<Body
 // ANCHOR: write
 /// `streamapp:write`: the same, through `write`.
 pub fn write(_environ: Environ, mut start_response: StartResponse) -> Result<Body> {
-    let mut write = start_response("200 OK", headers([("Content-Type", "text/plain")]), None)?;
+    let mut write = start_response.start("200 OK", headers([("Content-Type", "text/plain")]))?;
     for number in 1..=CHUNKS {
         write.send(&chunk(number))?;
     }
-    Ok(gateway::empty())
+    Ok(Body::empty())
 }
 // ANCHOR_END: write
 
 // ANCHOR: large
 /// `streamapp:large`: a million bytes in one chunk.
 pub fn large(_environ: Environ, mut start_response: StartResponse) -> Result<Body> {
-    start_response("200 OK", headers([("Content-Type", "text/plain")]), None)?;
-    Ok(gateway::once(vec![b'x'; LARGE]))
+    start_response.start("200 OK", headers([("Content-Type", "text/plain")]))?;
+    Ok(Body::from(vec![b'x'; LARGE]))
 }
 // ANCHOR_END: large

@@ -138,3 +138,25 @@ fn a_body_that_fails_breaks_off() {
     assert_eq!(answer.text(), "a");
     assert_eq!(answer.outcome.error.unwrap().to_string(), "no more");
 }
+
+/// A server with threads is told so, by the type of what was loaded.
+#[test]
+fn it_belongs_to_one_thread() {
+    for name in [
+        "actixapp:app",
+        "validator:actixapp:app",
+        "accesslog:actixapp:app",
+    ] {
+        assert!(
+            matches!(apps::load(name), Ok(apps::Loaded::OneThread(_))),
+            "{name}"
+        );
+        let refused = apps::load_shared(name).err().map(|error| error.to_string());
+        let wanted = format!(
+            "`{name}` belongs to the thread that loads it, because its type is neither Send nor \
+             Sync, and this server calls from several threads; wsgiapp:app may be shared"
+        );
+        assert_eq!(refused, Some(wanted));
+    }
+    assert!(apps::load_shared("validator:wsgiapp:app").is_ok());
+}

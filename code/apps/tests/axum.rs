@@ -42,7 +42,7 @@ fn a_handler_sees_the_request() {
     assert_eq!(
         answer.text(),
         "PUT /a%20b/%C3%BC?q=%20&r=%C3%A9 /a%20b/%C3%BC?q=%20&r=%C3%A9 HTTP/1.0\n\
-         content-length: 0\ncontent-type: a/b\ncookie: a=1; b=2\nhost: localhost\nx-two: 1, 2\n"
+         host: localhost\ncontent-type: a/b\ncontent-length: 0\nx-two: 1, 2\ncookie: a=1; b=2\n"
     );
 }
 

@@ -30,13 +30,9 @@ fn run(example: &str, argument: &str) -> String {
 /// ones are those of `cargo test` at the top, where nothing is compiled once more.
 fn executable(example: &str) -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--locked"]);
-    cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
-    if asking::FRAMEWORKS != ["axumapp:app"] {
-        cargo.args(["-p", "apps", "--no-default-features"]);
-        for name in asking::FRAMEWORKS {
-            cargo.args(["--features", name.trim_end_matches("app:app")]);
-        }
+    cargo.args(["build", "--quiet", "--locked", "-p", "apps"]);
+    for name in asking::FRAMEWORKS {
+        cargo.args(["--features", name.trim_end_matches("app:app")]);
     }
     cargo.args([
         "--example",

@@ -298,7 +298,7 @@ fn a_runtime_lasts() {
     }
 }
 
-fn applications() -> impl Iterator<Item = (&'static str, Box<dyn Application>)> {
+fn applications() -> impl Iterator<Item = (&'static str, impl Application)> {
     let load = |name: &&'static str| (*name, apps::load(name).unwrap());
     FRAMEWORKS.iter().map(load)
 }

@@ -23,7 +23,7 @@ where
     W: io::Write + Send + 'static,
 {
     let log: Arc<Mutex<dyn io::Write + Send>> = Arc::new(Mutex::new(log));
-    move |environ: Environ, mut start_response: StartResponse| {
+    crate::application(move |environ, mut start_response| {
         let entry = Arc::new(Mutex::new(Entry::of(&environ)));
         let line = Line {
             entry: Arc::clone(&entry),
@@ -32,8 +32,8 @@ where
         // ANCHOR_END: access_log
 
         // ANCHOR: started
-        let started: StartResponse = Box::new(move |status, headers, error| {
-            let mut write = start_response(status, headers, error)?;
+        let started = StartResponse::new(move |status, headers, error| {
+            let mut write = start_response.call(status, headers, error)?;
             lock(&entry).started = status.chars().take(3).collect();
             let entry = Arc::clone(&entry);
             Ok(Write::new(move |bytes| {
@@ -44,10 +44,10 @@ where
         });
         // ANCHOR_END: started
         // ANCHOR: call
-        let body = application(environ, started);
+        let body = application.call(environ, started);
         let body = body.inspect_err(|error| lock(&line.entry).failed(error))?;
-        Ok(Box::new(Logged { body, line }) as Body)
-    }
+        Ok(body.wrapped(|body| Logged { body, line })) // as long: the server counts it
+    })
 }
 // ANCHOR_END: call
 
@@ -72,10 +72,6 @@ impl Iterator for Logged {
         drop(entry);
         chunk
     }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.body.size_hint() // passed on: the server makes a Content-Length of it
-    }
 }
 // ANCHOR_END: logged
 
@@ -95,19 +91,20 @@ struct Entry {
 // ANCHOR: entry_of
 impl Entry {
     fn of(environ: &Environ) -> Entry {
-        let query = match environ.text("QUERY_STRING") {
+        let text = |name: &str| environ.text(name).unwrap_or_default();
+        let query = match text("QUERY_STRING") {
             query if query.is_empty() => query,
             query => format!("?{query}"),
         };
         let request = format!(
             "{} {}{}{query} {}",
-            environ.text("REQUEST_METHOD"),
-            environ.text("SCRIPT_NAME"),
-            environ.text("PATH_INFO"),
-            environ.text("SERVER_PROTOCOL"),
+            text("REQUEST_METHOD"),
+            text("SCRIPT_NAME"),
+            text("PATH_INFO"),
+            text("SERVER_PROTOCOL"),
         );
         Entry {
-            peer: environ.text("REMOTE_ADDR"),
+            peer: text("REMOTE_ADDR"),
             // A decoded path may hold a quote, a line feed, an escape sequence.
             request: request.escape_debug().to_string(),
             status: "500".to_string(), // the server's answer if start_response is never called

@@ -2,12 +2,13 @@
 //! from it, makes its environ, prints both sides of the conversation, and closes in
 //! stages.
 
-use crate::http::{read_head, Framing, Head, Limits, RequestBody};
+use crate::http::{read_head, Framing, Head, Limits, Refused, RequestBody};
 use crate::log::print;
-use crate::{Environ, Outcome};
+use crate::{refuse, Environ, Outcome, Result};
+use nix::errno::Errno;
 use nix::libc::{self, c_int};
 use std::io::{self, BufReader, ErrorKind, Read, Write};
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -32,6 +33,47 @@ struct Shared {
     end: OnceLock<End>,
 }
 // ANCHOR_END: connection
+
+// ANCHOR: accept
+/// The next connection of a listener that does not wait; none if there is none, or
+/// if what went wrong is that connection's, and the next may be better.
+///
+/// # Errors
+///
+/// Any other of `accept`.
+pub fn accept(listener: &TcpListener) -> io::Result<Option<Connection>> {
+    let (stream, peer) = match listener.accept() {
+        Ok(accepted) => accepted,
+        Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+        Err(error) if is_lost(&error) => return Ok(None),
+        Err(error) => return Err(io::Error::new(error.kind(), format!("accept: {error}"))),
+    };
+    #[cfg(not(target_os = "linux"))] // elsewhere it inherits O_NONBLOCK from the listener
+    stream.set_nonblocking(false)?;
+    Ok(Some(Connection::new(stream, peer)))
+}
+
+/// Errors of the new connection, which accept hands on: see accept(2).
+const LOST: &[Errno] = &[
+    Errno::ECONNABORTED, // the client left while it was still waiting
+    Errno::EPERM,        // a firewall has forbidden it
+    Errno::EPROTO,
+    Errno::ENOPROTOOPT,
+    Errno::EOPNOTSUPP,
+    Errno::ENETDOWN,
+    Errno::ENETUNREACH,
+    Errno::EHOSTDOWN,
+    Errno::EHOSTUNREACH,
+    Errno::ETIMEDOUT,
+    #[cfg(target_os = "linux")]
+    Errno::ENONET,
+];
+
+fn is_lost(error: &io::Error) -> bool {
+    let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
+    LOST.contains(&errno)
+}
+// ANCHOR_END: accept
 
 // ANCHOR: read_write
 impl Read for Connection {
@@ -72,12 +114,10 @@ impl Connection {
 // ANCHOR: request
 /// A request whose head has been read.
 pub struct Request {
-    /// Its head.
-    pub head: Head,
-    /// What comes after it.
-    pub body: RequestBody<BufReader<Connection>>,
+    /// What its head says; the input is its body.
+    environ: Environ,
     /// The client's address.
-    pub peer: SocketAddr,
+    peer: SocketAddr,
 }
 
 /// Where a request ends.
@@ -132,8 +172,9 @@ impl Connection {
             seen: body.ended(),
         };
         let _ = self.0.end.set(end); // not set before: there is one request
+        let environ = head.environ(Box::new(body));
         let peer = self.0.peer;
-        Ok(Some(Request { head, body, peer }))
+        Ok(Some(Request { environ, peer }))
     }
 }
 // ANCHOR_END: read_request
@@ -143,20 +184,51 @@ impl Request {
     /// The environ: what the head says, and what only a server knows, its own
     /// address and name and the client's address.
     pub fn environ(self, server: SocketAddr, software: &str) -> Environ {
-        let mut environ = self.head.environ(Box::new(self.body));
+        let mut environ = self.environ;
         let name = match server.ip() {
             IpAddr::V4(ip) => ip.to_string(),
             IpAddr::V6(ip) => format!("[{ip}]"), // as in a URI: RFC 3986, section 3.2.2
         };
-        environ.set("SERVER_NAME", name);
-        environ.set("SERVER_PORT", server.port().to_string());
-        environ.set("SERVER_SOFTWARE", software);
-        environ.set("REMOTE_ADDR", self.peer.ip().to_string());
-        environ.set("REMOTE_PORT", self.peer.port().to_string());
+        environ.add("SERVER_NAME", name);
+        environ.add("SERVER_PORT", server.port().to_string());
+        environ.add("SERVER_SOFTWARE", software);
+        environ.add("REMOTE_ADDR", self.peer.ip().to_string());
+        environ.add("REMOTE_PORT", self.peer.port().to_string());
         environ
     }
 }
 // ANCHOR_END: environ
+
+// ANCHOR: answer
+impl Connection {
+    /// What a server does with a connection: reads a request, has it answered by
+    /// `respond`, closes, and prints both. A request that cannot be read is refused;
+    /// with a client that leaves without a word there is nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong with the request or the connection.
+    pub fn answer(
+        self,
+        limits: &Limits,
+        log: impl FnOnce(&[u8]),
+        respond: impl FnOnce(Request, Connection) -> Outcome,
+    ) -> Result<()> {
+        let outcome = match self.read_request(limits, log) {
+            Ok(Some(request)) => respond(request, self.clone()),
+            Ok(None) => return Ok(()),
+            Err(error) if Refused::of(&error).is_some() => refuse(error, self.clone()),
+            Err(error) => return Err(error.into()),
+        };
+        self.close(limits.linger); // before we print: the client waits for the close
+        print_response(&outcome);
+        match outcome.error {
+            Some(failure) => Err(failure.into()),
+            None => Ok(()),
+        }
+    }
+}
+// ANCHOR_END: answer
 
 // ANCHOR: close
 impl Connection {

@@ -1,9 +1,9 @@
 //! What an application learns of a request.
 
 use crate::log::Stderr;
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::any::Any;
 use std::io::{self, BufRead, Write};
+use std::ops::Range;
 
 // ANCHOR: streams
 /// `wsgi.input`: the body of the request, which ends where that ends. `BufRead`
@@ -55,11 +55,15 @@ pub fn printable(text: &str, kept: &str) -> String {
 /// it over.
 pub struct Environ {
     /// `REQUEST_METHOD`, `PATH_INFO`, `HTTP_HOST`, …: see [`Environ::get`].
-    variables: BTreeMap<Cow<'static, str>, Vec<u8>>,
+    variables: Vec<Variable>,
+    /// Their names and values, one behind the other.
+    bytes: Vec<u8>,
+    /// What middleware has left: see [`Environ::insert`].
+    extensions: Vec<Box<dyn Any + Send>>,
     /// `wsgi.version`: of the interface.
     pub version: (u8, u8),
     /// `wsgi.url_scheme`: `http` or `https`.
-    pub url_scheme: String,
+    pub url_scheme: &'static str,
     /// `wsgi.input`.
     pub input: Input,
     /// `wsgi.errors`.
@@ -71,6 +75,12 @@ pub struct Environ {
     /// `wsgi.run_once`: this process calls it once and ends.
     pub run_once: bool,
 }
+
+/// Where a variable stands in the bytes.
+struct Variable {
+    name: Range<usize>,
+    value: Range<usize>,
+}
 // ANCHOR_END: environ
 
 // ANCHOR: new
@@ -79,9 +89,11 @@ impl Environ {
     /// [`printable`], and nobody else calls the application meanwhile.
     pub fn new(input: Input) -> Environ {
         Environ {
-            variables: BTreeMap::new(),
+            variables: Vec::with_capacity(30), // more than most have
+            bytes: Vec::with_capacity(1000),
+            extensions: Vec::new(),
             version: (1, 0),
-            url_scheme: "http".to_string(),
+            url_scheme: "http",
             input,
             errors: Box::new(Operator),
             multithread: false,
@@ -94,32 +106,92 @@ impl Environ {
     // ANCHOR: variables
     /// The bytes of a variable, if it is there.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.variables.get(name).map(Vec::as_slice)
+        let place = self.find(name)?;
+        Some(&self.bytes[self.variables[place].value.clone()])
     }
 
-    /// A variable as text: what is not UTF-8 becomes �, and one that is not
-    /// there is empty.
-    pub fn text(&self, name: &str) -> String {
-        String::from_utf8_lossy(self.get(name).unwrap_or_default()).into_owned()
+    /// A variable as text, if it is there: what is not UTF-8 becomes �.
+    pub fn text(&self, name: &str) -> Option<String> {
+        let bytes = self.get(name)?;
+        Some(String::from_utf8_lossy(bytes).into_owned())
     }
 
     /// Sets a variable. Those of the course's own making have a dot in their
     /// names, as PEP 3333 asks.
-    pub fn set(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Vec<u8>>) {
-        self.variables.insert(name.into(), value.into());
+    pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) {
+        if let Some(place) = self.find(name) {
+            self.variables.remove(place);
+        }
+        self.add(name, value);
     }
 
     /// Takes a variable away.
     pub fn remove(&mut self, name: &str) -> Option<Vec<u8>> {
-        self.variables.remove(name)
+        let variable = self.variables.remove(self.find(name)?);
+        Some(self.bytes[variable.value].to_vec())
     }
 
-    /// All variables, in the order of their names.
+    /// All variables, in the order in which they were set.
     pub fn variables(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        let variables = self.variables.iter();
-        variables.map(|(name, value)| (name.as_ref(), value.as_slice()))
+        self.variables.iter().map(|variable| {
+            let name = std::str::from_utf8(&self.bytes[variable.name.clone()]);
+            let value = &self.bytes[variable.value.clone()];
+            (name.unwrap_or_default(), value) // it came from text
+        })
     }
     // ANCHOR_END: variables
+
+    // ANCHOR: places
+    fn find(&self, name: &str) -> Option<usize> {
+        let name = name.as_bytes();
+        self.variables.iter().position(|variable| {
+            // The lengths first: most of the others have another.
+            let same = variable.name.len() == name.len();
+            same && self.bytes[variable.name.clone()].iter().eq(name)
+        })
+    }
+
+    /// Sets a variable that is not there yet.
+    pub(crate) fn add(&mut self, name: &str, value: impl AsRef<[u8]>) {
+        let value = value.as_ref();
+        self.push(
+            |to| to.extend_from_slice(name.as_bytes()),
+            |to| to.extend_from_slice(value),
+        );
+    }
+
+    /// A variable that is not there yet: what its name and its value add to the bytes.
+    pub(crate) fn push(
+        &mut self,
+        name: impl FnOnce(&mut Vec<u8>),
+        value: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let start = self.bytes.len();
+        name(&mut self.bytes);
+        let middle = self.bytes.len();
+        value(&mut self.bytes);
+        let end = self.bytes.len();
+        self.variables.push(Variable {
+            name: start..middle,
+            value: middle..end,
+        });
+    }
+    // ANCHOR_END: places
+
+    // ANCHOR: extensions
+    /// Leaves a value of any type for the application, one of each type: the user
+    /// who has logged in, say. Whoever reads it asks for the type.
+    pub fn insert<T: Send + 'static>(&mut self, value: T) {
+        self.extensions.retain(|extension| !extension.is::<T>());
+        self.extensions.push(Box::new(value));
+    }
+
+    /// What middleware has left of that type.
+    pub fn extension<T: 'static>(&self) -> Option<&T> {
+        let mut extensions = self.extensions.iter();
+        extensions.find_map(|extension| extension.downcast_ref())
+    }
+    // ANCHOR_END: extensions
 }
 
 // ANCHOR: testing_defaults

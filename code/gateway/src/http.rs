@@ -9,7 +9,8 @@
 //!
 //! let mut connection = &b"GET /hello?x=1 HTTP/1.1\r\nHost: localhost\r\n\r\n"[..];
 //! let limits = Limits::DEFAULT;
-//! let head = Head::parse(&read_head(&mut connection, &limits)?, &limits)?;
+//! let bytes = read_head(&mut connection, &limits)?;
+//! let head = Head::parse(&bytes, &limits)?;
 //! assert_eq!(head.method, "GET");
 //! assert_eq!(head.target, b"/hello?x=1");
 //! # Ok::<(), gateway::Error>(())
@@ -17,6 +18,7 @@
 
 use crate::{Environ, Input};
 use percent_encoding::percent_decode;
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, BufRead, ErrorKind, Read};
 use std::net::Ipv6Addr;
@@ -224,21 +226,24 @@ pub fn read_head(connection: &mut impl BufRead, limits: &Limits) -> io::Result<V
 // ANCHOR_END: read_head
 
 // ANCHOR: head
-/// The head of a request.
+/// The head of a request: places in the bytes that came.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Head {
+pub struct Head<'a> {
     /// The method: `GET`.
-    pub method: String,
+    pub method: &'a str,
     /// The target, as it came: the path, and the query behind a `?`.
-    pub target: Vec<u8>,
+    pub target: &'a [u8],
     /// The version: `HTTP/1.0` or `HTTP/1.1`.
     pub version: &'static str,
     /// The header fields, in their order, each without the space around its
     /// value.
-    pub fields: Vec<(String, Vec<u8>)>,
+    pub fields: Vec<Field<'a>>,
     /// Where the body ends.
     pub framing: Framing,
 }
+
+/// A header field: its name, and its value in bytes.
+pub type Field<'a> = (&'a str, &'a [u8]);
 // ANCHOR_END: head
 
 // ANCHOR: framings
@@ -253,18 +258,18 @@ pub enum Framing {
 // ANCHOR_END: framings
 
 // ANCHOR: parse
-impl Head {
+impl<'a> Head<'a> {
     /// Takes a head apart.
     ///
     /// # Errors
     ///
     /// Everything that RFC 9112 tells a server to refuse, and what this server
     /// does not do, each with its status.
-    pub fn parse(head: &[u8], limits: &Limits) -> Result<Head, Refused> {
+    pub fn parse(head: &'a [u8], limits: &Limits) -> Result<Head<'a>, Refused> {
         Head::of_lines(head, limits).map_err(|refused| refused.of_request(head))
     }
 
-    fn of_lines(head: &[u8], limits: &Limits) -> Result<Head, Refused> {
+    fn of_lines(head: &'a [u8], limits: &Limits) -> Result<Head<'a>, Refused> {
         let mut lines = head
             .split(|byte| *byte == b'\n')
             .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
@@ -273,7 +278,7 @@ impl Head {
 
         // ANCHOR: parts
         let (method, target, version) = request_line(lines.next().unwrap_or_default())?;
-        let mut fields = Vec::new();
+        let mut fields = Vec::with_capacity(20); // more than most have
         for line in lines.take_while(|line| !line.is_empty()) {
             fields.push(field(line)?);
             if fields.len() > limits.max_fields {
@@ -304,22 +309,23 @@ impl Head {
 
     // ANCHOR: values
     /// The first field of that name, in any case.
-    pub fn field(&self, name: &str) -> Option<&[u8]> {
-        values(&self.fields, name).into_iter().next()
+    pub fn field(&self, name: &str) -> Option<&'a [u8]> {
+        let mut fields = self.fields.iter();
+        let (_, value) = fields.find(|(field, _)| field.eq_ignore_ascii_case(name))?;
+        Some(value)
     }
 
     /// The members of a field that is a list (RFC 9110, section 5.6.1), on
     /// however many lines they stand.
-    pub fn list(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        values(&self.fields, name).into_iter().flat_map(members)
+    pub fn list<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s [u8]> + 's {
+        values(&self.fields, name).flat_map(members)
     }
 }
 
 /// The values of all fields of that name.
-fn values<'a>(fields: &'a [(String, Vec<u8>)], name: &str) -> Vec<&'a [u8]> {
-    let named = |(field, _): &&(String, _)| field.eq_ignore_ascii_case(name);
-    let fields = fields.iter().filter(named);
-    fields.map(|(_, value)| value.as_slice()).collect()
+fn values<'a>(fields: &'a [Field<'a>], name: &'a str) -> impl Iterator<Item = &'a [u8]> + 'a {
+    let named = move |(field, _): &&Field| field.eq_ignore_ascii_case(name);
+    fields.iter().filter(named).map(|(_, value)| *value)
 }
 // ANCHOR_END: values
 
@@ -341,9 +347,10 @@ fn members(list: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 // ANCHOR: words
 /// Section 3: three words with one space between them.
-fn request_line(line: &[u8]) -> Result<(String, Vec<u8>, &'static str), Refused> {
-    let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
-    let [method, target, version] = words[..] else {
+fn request_line(line: &[u8]) -> Result<(&str, &[u8], &'static str), Refused> {
+    let mut words = line.split(|byte| *byte == b' ');
+    let three = (words.next(), words.next(), words.next());
+    let ((Some(method), Some(target), Some(version)), None) = (three, words.next()) else {
         return Err(bad_request("the first line is not of three words"));
     };
     let method = token(method).ok_or(bad_request("the method is no word"))?;
@@ -366,9 +373,9 @@ fn request_line(line: &[u8]) -> Result<(String, Vec<u8>, &'static str), Refused>
     }
     match target {
         _ if method == "CONNECT" => Err(METHOD_UNKNOWN),
-        [b'/', ..] => Ok((method, target.to_vec(), version)),
-        b"*" if method == "OPTIONS" => Ok((method, target.to_vec(), version)),
-        _ if authority(target).is_some() => Ok((method, target.to_vec(), version)),
+        [b'/', ..] => Ok((method, target, version)),
+        b"*" if method == "OPTIONS" => Ok((method, target, version)),
+        _ if authority(target).is_some() => Ok((method, target, version)),
         _ => Err(bad_request(
             "the target is neither a path nor a URI of http or https",
         )),
@@ -377,8 +384,9 @@ fn request_line(line: &[u8]) -> Result<(String, Vec<u8>, &'static str), Refused>
 // ANCHOR_END: target
 
 // ANCHOR: token
-fn token(word: &[u8]) -> Option<String> {
-    is_token(word).then(|| String::from_utf8_lossy(word).into_owned())
+fn token(word: &[u8]) -> Option<&str> {
+    let word = Some(word).filter(|word| is_token(word))?;
+    std::str::from_utf8(word).ok()
 }
 
 /// Whether this may be the name of a method or a field (RFC 9110, section
@@ -413,7 +421,7 @@ fn authority(target: &[u8]) -> Option<(&[u8], &[u8])> {
 
 // ANCHOR: field
 /// Section 5: a name, a colon, a value.
-fn field(line: &[u8]) -> Result<(String, Vec<u8>), Refused> {
+fn field(line: &[u8]) -> Result<Field<'_>, Refused> {
     if line.starts_with(b" ") || line.starts_with(b"\t") {
         return Err(bad_request("a field is folded over two lines"));
     }
@@ -426,18 +434,19 @@ fn field(line: &[u8]) -> Result<(String, Vec<u8>), Refused> {
     if !is_value(value) {
         return Err(bad_request("a field has a control character in it"));
     }
-    Ok((name, value.trim_ascii().to_vec()))
+    Ok((name, value.trim_ascii()))
 }
 // ANCHOR_END: field
 
 // ANCHOR: host
 /// Section 3.2: one `Host`, which only HTTP/1.0 may leave out. It may be empty.
-fn check_host(version: &str, fields: &[(String, Vec<u8>)]) -> Result<(), Refused> {
-    match values(fields, "Host")[..] {
-        [] if version == "HTTP/1.0" => Ok(()),
-        [] => Err(bad_request("the field Host is missing")),
-        [host] if is_authority(host) => Ok(()),
-        [_] => Err(bad_request("the field Host names no host")),
+fn check_host(version: &str, fields: &[Field]) -> Result<(), Refused> {
+    let mut hosts = values(fields, "Host");
+    match (hosts.next(), hosts.next()) {
+        (None, _) if version == "HTTP/1.0" => Ok(()),
+        (None, _) => Err(bad_request("the field Host is missing")),
+        (Some(host), None) if is_authority(host) => Ok(()),
+        (Some(_), None) => Err(bad_request("the field Host names no host")),
         _ => Err(bad_request("there is more than one Host")),
     }
 }
@@ -477,8 +486,8 @@ fn is_name(name: &[u8], more: &[u8]) -> bool {
     let mut rest = name;
     loop {
         rest = match rest {
-            [b'%', high, low, after @ ..] if hex(high) && hex(low) => after,
             [byte, after @ ..] if byte.is_ascii_alphanumeric() || sign(byte) => after,
+            [b'%', high, low, after @ ..] if hex(high) && hex(low) => after,
             rest => return rest.is_empty(),
         };
     }
@@ -532,12 +541,11 @@ const SINGLETONS: [&str; 19] = [
 
 /// RFC 9110, section 8.3: of two, one reader takes the first and another the
 /// last.
-fn check_singletons(fields: &[(String, Vec<u8>)]) -> Result<(), Refused> {
-    let mut seen = [false; SINGLETONS.len()];
-    for (name, _) in fields {
-        let mut names = SINGLETONS.iter();
-        let index = names.position(|single| single.eq_ignore_ascii_case(name));
-        if index.is_some_and(|index| std::mem::replace(&mut seen[index], true)) {
+fn check_singletons(fields: &[Field]) -> Result<(), Refused> {
+    for (place, (name, _)) in fields.iter().enumerate() {
+        let again = values(&fields[..place], name).next().is_some();
+        let single = |known: &&str| known.eq_ignore_ascii_case(name);
+        if again && SINGLETONS.iter().any(single) {
             return Err(bad_request("a field that has one value is there twice"));
         }
     }
@@ -548,20 +556,19 @@ fn check_singletons(fields: &[(String, Vec<u8>)]) -> Result<(), Refused> {
 // ANCHOR: framing
 /// Section 6.3, for a request. Two answers to the question where it ends are
 /// how requests are smuggled, so there may be one.
-fn framing(
-    version: &str,
-    fields: &[(String, Vec<u8>)],
-    limits: &Limits,
-) -> Result<Framing, Refused> {
-    let codings = values(fields, "Transfer-Encoding");
-    let lengths = values(fields, "Content-Length");
-    match (&codings[..], &lengths[..]) {
-        ([], []) => Ok(Framing::Length(0)),
-        ([], [length]) => Ok(Framing::Length(content_length(length, limits)?)),
-        ([], _) => Err(bad_request("there are two lengths")),
-        (_, [_, ..]) => Err(bad_request("there is a length and a transfer coding")),
-        (_, []) if version == "HTTP/1.0" => Err(bad_request("HTTP/1.0 has no transfer codings")),
-        (codings, []) => coding(&codings.join(&b',').to_ascii_lowercase()),
+fn framing(version: &str, fields: &[Field], limits: &Limits) -> Result<Framing, Refused> {
+    let mut codings = values(fields, "Transfer-Encoding").peekable();
+    let mut lengths = values(fields, "Content-Length");
+    match (codings.peek(), lengths.next(), lengths.next()) {
+        (None, None, _) => Ok(Framing::Length(0)),
+        (None, Some(length), None) => Ok(Framing::Length(content_length(length, limits)?)),
+        (None, ..) => Err(bad_request("there are two lengths")),
+        (_, Some(_), _) => Err(bad_request("there is a length and a transfer coding")),
+        _ if version == "HTTP/1.0" => Err(bad_request("HTTP/1.0 has no transfer codings")),
+        _ => {
+            let codings: Vec<&[u8]> = codings.collect();
+            coding(&codings.join(&b',').to_ascii_lowercase())
+        }
     }
 }
 // ANCHOR_END: framing
@@ -594,21 +601,15 @@ fn content_length(value: &[u8], limits: &Limits) -> Result<u64, Refused> {
 // ANCHOR_END: content_length
 
 // ANCHOR: to_environ
-impl Head {
+impl Head<'_> {
     /// The environ of this request. What the head does not say is left to the
     /// server: `SERVER_NAME` (an address of IPv6 in brackets: RFC 3875, section
     /// 4.1.14), `SERVER_PORT`, `REMOTE_ADDR`, the scheme, the flags.
     pub fn environ(&self, input: Input) -> Environ {
         let mut environ = Environ::new(input);
-        for (name, value) in &self.fields {
-            if let Some(name) = variable(name) {
-                join(&mut environ, name, value);
-            }
-        }
-
-        let mut target = &self.target[..];
-        if let Some((host, rest)) = authority(target) {
-            environ.set("HTTP_HOST", host); // section 3.2.2: Host does not count
+        let mut target = self.target;
+        let authority = authority(target);
+        if let Some((_, rest)) = authority {
             target = rest;
         }
         let question = target.iter().position(|byte| *byte == b'?');
@@ -620,49 +621,77 @@ impl Head {
             b"" => b"/",
             path => path,
         };
-        environ.set("REQUEST_METHOD", self.method.as_str());
-        environ.set("SCRIPT_NAME", "");
-        environ.set("PATH_INFO", percent_decode(path).collect::<Vec<u8>>());
-        environ.set("QUERY_STRING", query.strip_prefix(b"?").unwrap_or_default());
-        environ.set("SERVER_PROTOCOL", self.version);
+        let path: Cow<[u8]> = percent_decode(path).into();
+        let query = query.strip_prefix(b"?").unwrap_or_default();
+        environ.add("REQUEST_METHOD", self.method);
+        environ.add("SCRIPT_NAME", "");
+        environ.add("PATH_INFO", path);
+        environ.add("QUERY_STRING", query);
+        environ.add("SERVER_PROTOCOL", self.version);
+        self.variables(&mut environ);
+        if let Some((host, _)) = authority {
+            environ.set("HTTP_HOST", host); // section 3.2.2: Host does not count
+        }
         environ
     }
     // ANCHOR_END: to_environ
+
+    // ANCHOR: join
+    /// A variable for each field. Repeated fields are one list (RFC 9110, section
+    /// 5.3); cookies have a separator of their own (RFC 6265, section 4.2.1).
+    fn variables(&self, environ: &mut Environ) {
+        for (place, (name, value)) in self.fields.iter().enumerate() {
+            let Some(prefix) = prefix(name) else {
+                continue;
+            };
+            if values(&self.fields[..place], name).next().is_some() {
+                continue; // it is in the list that the first of them has become
+            }
+            let separator = match name.eq_ignore_ascii_case("Cookie") {
+                true => "; ",
+                false => ", ",
+            };
+            environ.push(
+                |to| {
+                    to.extend_from_slice(prefix.as_bytes());
+                    to.extend(name.bytes().map(letter));
+                },
+                |to| {
+                    to.extend_from_slice(value);
+                    for value in values(&self.fields[place + 1..], name) {
+                        to.extend_from_slice(separator.as_bytes());
+                        to.extend_from_slice(value);
+                    }
+                },
+            );
+        }
+    }
+    // ANCHOR_END: join
 }
 
 // ANCHOR: variable
-/// The variable for a field, if it may have one.
-fn variable(name: &str) -> Option<String> {
+/// What the variable for a field begins with, if it may have one.
+fn prefix(name: &str) -> Option<&'static str> {
+    let is = |other: &str| name.eq_ignore_ascii_case(other);
     // `X_User` would be taken for `X-User`, which a proxy may have vouched for.
-    if name.contains('_') {
+    // A transfer coding has been decoded (section 7.1.3).
+    if name.contains('_') || is("Transfer-Encoding") {
         return None;
     }
-    let letters = name.chars().map(|letter| match letter {
-        '-' => '_',
+    match is("Content-Type") || is("Content-Length") {
+        true => Some(""),
+        false => Some("HTTP_"),
+    }
+}
+
+/// And what it goes on with, for each letter of the field's name.
+fn letter(letter: u8) -> u8 {
+    match letter {
+        b'-' => b'_',
         letter => letter.to_ascii_uppercase(),
-    });
-    let name: String = "HTTP_".chars().chain(letters).collect();
-    match name.as_str() {
-        "HTTP_CONTENT_TYPE" => Some("CONTENT_TYPE".into()),
-        "HTTP_CONTENT_LENGTH" => Some("CONTENT_LENGTH".into()),
-        "HTTP_TRANSFER_ENCODING" => None, // it has been decoded (section 7.1.3)
-        _ => Some(name),
     }
 }
 // ANCHOR_END: variable
-
-// ANCHOR: join
-/// Repeated fields are one list (RFC 9110, section 5.3); cookies have a
-/// separator of their own (RFC 6265, section 4.2.1).
-fn join(environ: &mut Environ, name: String, value: &[u8]) {
-    let joined = match environ.get(&name) {
-        Some(before) if name == "HTTP_COOKIE" => [before, value].join(&b"; "[..]),
-        Some(before) => [before, value].join(&b", "[..]),
-        None => value.to_vec(),
-    };
-    environ.set(name, joined);
-}
-// ANCHOR_END: join
 
 // ANCHOR: request_body
 /// The body of a request: what `connection` gives after the head, decoded, and

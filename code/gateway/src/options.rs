@@ -1,7 +1,36 @@
 //! The command line of a server, with clap.
 
+use crate::log::{complain, complain_of_panics, outlive_file_limit};
 use clap::error::ErrorKind;
 use clap::Parser;
+use std::io;
+use std::process::ExitCode;
+
+// ANCHOR: main
+/// What the `main` of a server comes to: reads its options and runs it. What goes
+/// wrong is said in a line, and the program ends with 1.
+pub fn main<P: Parser>(run: impl FnOnce(P) -> crate::Result<()>) -> ExitCode {
+    complain_of_panics();
+    outlive_file_limit();
+    match run(parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The error of a server that cannot have the address it was given.
+pub fn cannot_bind(address: &str, error: io::Error) -> io::Error {
+    let why = match address.starts_with(':') {
+        true => "no host before the port".to_string(),
+        false => error.to_string(),
+    };
+    let hint = "another address can be the last argument";
+    io::Error::new(error.kind(), format!("bind {address}: {why}; {hint}"))
+}
+// ANCHOR_END: main
 
 // ANCHOR: parse
 /// The options that the program was started with. Where they make no sense, says
@@ -11,7 +40,7 @@ pub fn parse<P: Parser>() -> P {
     P::try_parse().unwrap_or_else(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.exit(),
         _ => {
-            crate::log::complain(line(&error.to_string()));
+            complain(line(&error.to_string()));
             std::process::exit(2)
         }
     })

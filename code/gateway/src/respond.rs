@@ -3,12 +3,15 @@
 
 use crate::http::{is_token, is_value, Refused};
 use crate::{application_must, Application, Body, Environ, Error, Header, Result};
-use crate::{StartResponse, Write};
-use std::io;
+use crate::{StartResponse, Starter, Violation};
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::fmt;
+use std::io::{self, Write as _};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 // ANCHOR: outcome
 /// What came of a request.
@@ -21,19 +24,72 @@ pub struct Outcome {
     pub body: u64,
     /// What went wrong. The client may have been told, with a status of 500, or
     /// be the reason.
-    pub error: Option<Error>,
+    pub error: Option<Failure>,
 }
 // ANCHOR_END: outcome
+
+// ANCHOR: failure
+/// What went wrong with a request, and so whose affair it is.
+#[derive(Debug)]
+pub enum Failure {
+    /// The request was the client's mistake: it holds a [`Refused`].
+    Refused(Error),
+    /// The client has left, and this is how the server learned of it.
+    ClientLeft(Error),
+    /// The application or the server has broken a rule of the interface.
+    Broken(Violation),
+    /// The application has failed, and says why.
+    Failed(Error),
+    /// The application panicked.
+    Panicked,
+}
+// ANCHOR_END: failure
+
+// ANCHOR: failure_of
+impl Failure {
+    /// The kind of this error; `left` if the client could not be written to.
+    fn of(error: Error, left: bool) -> Failure {
+        match error.downcast_ref::<Violation>() {
+            _ if left => Failure::ClientLeft(error),
+            _ if Refused::of(&*error).is_some() => Failure::Refused(error),
+            Some(violation) => Failure::Broken(*violation),
+            None => Failure::Failed(error),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Refused(error) | Failure::ClientLeft(error) => error.fmt(f),
+            Failure::Failed(error) => error.fmt(f),
+            Failure::Broken(violation) => violation.fmt(f),
+            Failure::Panicked => f.write_str("the application panicked"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Failure::Refused(error) | Failure::ClientLeft(error) => Some(&**error),
+            Failure::Failed(error) => Some(&**error),
+            Failure::Broken(violation) => Some(violation),
+            Failure::Panicked => None,
+        }
+    }
+}
+// ANCHOR_END: failure_of
 
 /// Calls `application` and writes its answer to `output`, chunk by chunk as it
 /// comes, in the form of a server that closes the connection after it.
 ///
 /// The head leaves with the first byte of the body. `Date`, `Server` (from
 /// `SERVER_SOFTWARE`) and `Connection` are added to it, and `Content-Length`
-/// where the whole body is known by then. There is no body after `HEAD`, 204, 205
-/// and 304, and nothing of it beyond `Content-Length`. An application that fails,
-/// or panics, before the first byte is answered with 500; one that fails later
-/// breaks its answer off.
+/// where the length of the body is known by then. There is no body after `HEAD`,
+/// 204, 205 and 304, and nothing of it beyond `Content-Length`. An application that
+/// fails, or panics, before the first byte is answered with 500; one that fails
+/// later breaks its answer off.
 // ANCHOR: respond
 pub fn respond<W>(application: &dyn Application, environ: Environ, output: W) -> Outcome
 where
@@ -41,32 +97,34 @@ where
 {
     let mut response = Response::new(output);
     response.head_only = environ.get("REQUEST_METHOD") == Some(b"HEAD");
-    response.software = environ.text("SERVER_SOFTWARE");
+    response.software = environ.get("SERVER_SOFTWARE").unwrap_or_default().into();
     let response = Arc::new(Mutex::new(response));
 
     let answered = catch_unwind(AssertUnwindSafe(|| {
-        let body = application(environ, start_response(&response))?;
+        let start_response = StartResponse(Starter::Server(response.clone()));
+        let body = application.call(environ, start_response)?;
         send(body, &response)
     }));
-    let answered = answered.unwrap_or_else(|_| Err("the application panicked".into()));
 
     let mut response = lock(&response);
-    if let Err(error) = &answered {
-        response.apologize(&**error);
-    }
-    response.outcome(answered.err())
+    let failure = match answered {
+        Ok(Ok(())) => return response.outcome(None),
+        Ok(Err(error)) => Failure::of(error, response.output.is_none()),
+        Err(_) => Failure::Panicked,
+    };
+    response.apologize(&failure);
+    response.outcome(Some(failure))
 }
 // ANCHOR_END: respond
 
 // ANCHOR: refuse
-/// Answers a request that could not be read, or that nobody should have to
-/// answer: with the status of the [`Refused`] in `error`, or with 500; without a
-/// text, if that says that the request was `HEAD`.
+/// Answers a request that could not be read, with the status of the [`Refused`] in
+/// `error`, or with 500; without a text, if that says that the request was `HEAD`.
 pub fn refuse(error: impl Into<Error>, output: impl io::Write) -> Outcome {
-    let error = error.into();
     let mut response = Response::new(output);
-    response.apologize(&*error);
-    response.outcome(Some(error))
+    let failure = Failure::of(error.into(), false);
+    response.apologize(&failure);
+    response.outcome(Some(failure))
 }
 // ANCHOR_END: refuse
 
@@ -74,11 +132,10 @@ pub fn refuse(error: impl Into<Error>, output: impl io::Write) -> Outcome {
 /// Drives the body: asks for a chunk, sends it, asks for the next. Dropped here,
 /// in every case.
 fn send<W: io::Write>(mut body: Body, response: &Mutex<Response<W>>) -> Result<()> {
-    while let Some(chunk) = body.next() {
-        let chunk = chunk?;
-        let whole = body.size_hint() == (0, Some(0)); // nothing comes after it
+    let length = body.length();
+    for chunk in &mut body {
         let mut response = lock(response);
-        response.send(&chunk, whole)?;
+        response.send(&chunk?, length)?;
         if response.is_complete() {
             break; // HEAD, 204, 205, 304, or more than Content-Length: nothing is sent
         }
@@ -88,17 +145,20 @@ fn send<W: io::Write>(mut body: Body, response: &Mutex<Response<W>>) -> Result<(
 // ANCHOR_END: send
 
 // ANCHOR: closures
-/// The two closures that the application is given.
-fn start_response<W>(response: &Arc<Mutex<Response<W>>>) -> StartResponse
-where
-    W: io::Write + Send + 'static,
-{
-    let response = Arc::clone(response);
-    Box::new(move |status, headers, error| {
-        lock(&response).start(status, headers, error)?;
-        let response = Arc::clone(&response);
-        Ok(Write::new(move |bytes| lock(&response).push(bytes)))
-    })
+/// What `start_response` and `write` do to an answer, wherever that goes.
+pub(crate) trait Answer: Send + Sync {
+    fn start(&self, status: &str, headers: Vec<Header>, error: Option<Error>) -> Result<()>;
+    fn send(&self, bytes: &[u8]) -> Result<()>;
+}
+
+impl<W: io::Write + Send> Answer for Mutex<Response<W>> {
+    fn start(&self, status: &str, headers: Vec<Header>, error: Option<Error>) -> Result<()> {
+        lock(self).start(status, headers, error)
+    }
+
+    fn send(&self, bytes: &[u8]) -> Result<()> {
+        lock(self).push(bytes)
+    }
 }
 // ANCHOR_END: closures
 
@@ -116,14 +176,15 @@ struct Response<W> {
     /// the answer is over.
     output: Option<W>,
     /// What `Server` says, if anything.
-    software: String,
+    software: Vec<u8>,
     /// Whether the request was for the head alone.
     head_only: bool,
-    /// What the application has called `start_response` with; the status as it
-    /// will leave.
-    started: Option<(Vec<u8>, Vec<Header>)>,
-    /// The head as it left; empty until then.
+    /// The code of the status that the application has given.
+    started: Option<[u8; 3]>,
+    /// The head so far, then as it left.
     head: Vec<u8>,
+    /// Whether it has left.
+    left: bool,
     /// Bytes of the body that have left.
     body: u64,
     /// Bytes of the body that the head promises and that have not left.
@@ -140,10 +201,11 @@ impl<W: io::Write> Response<W> {
     fn new(output: W) -> Response<W> {
         Response {
             output: Some(output),
-            software: String::new(),
+            software: Vec::new(),
             head_only: false,
             started: None,
             head: Vec::new(),
+            left: false,
             body: 0,
             promised: None,
             counted: false,
@@ -153,7 +215,7 @@ impl<W: io::Write> Response<W> {
     // ANCHOR_END: new
 
     // ANCHOR: start
-    /// `start_response`.
+    /// `start_response`: checks all that the application says, and writes it down.
     fn start(
         &mut self,
         status: &str,
@@ -162,7 +224,7 @@ impl<W: io::Write> Response<W> {
     ) -> Result<()> {
         match error {
             // A failed write may have sent a part of the head: no second one.
-            Some(error) if !self.head.is_empty() || self.output.is_none() => return Err(error),
+            Some(error) if self.left || self.output.is_none() => return Err(error),
             Some(_) => {}
             None => application_must(
                 self.started.is_none(),
@@ -178,35 +240,93 @@ impl<W: io::Write> Response<W> {
             lengths(&headers).count() <= 1,
             "there is one Content-Length",
         )?;
-        self.started = Some((status, headers));
+        self.write_head(&status, &headers);
         Ok(())
     }
     // ANCHOR_END: start
 
+    // ANCHOR: fields
+    /// The head, but for what the first byte of the body decides.
+    fn write_head(&mut self, status: &[u8], headers: &[Header]) {
+        let has = |name: &str| headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
+        let code = [status[0], status[1], status[2]];
+        self.started = Some(code);
+        self.promised = lengths(headers).next();
+        self.head.clear();
+        self.head.reserve(1000); // more than most have
+        self.line(b"HTTP/1.1 ", status);
+        if !has("Date") {
+            self.line(b"Date: ", &date());
+        }
+        if !has("Server") && !self.software.is_empty() {
+            let software = std::mem::take(&mut self.software);
+            self.line(b"Server: ", &software);
+            self.software = software;
+        }
+        for (name, value) in headers {
+            let length = name.eq_ignore_ascii_case("Content-Length");
+            if !length || !matches!(&code, b"204" | b"205") {
+                self.head.extend_from_slice(name.as_bytes());
+                self.line(b": ", value);
+            }
+        }
+    }
+
+    fn line(&mut self, start: &[u8], rest: &[u8]) {
+        self.head.extend_from_slice(start);
+        self.head.extend_from_slice(rest);
+        self.head.extend_from_slice(b"\r\n");
+    }
+    // ANCHOR_END: fields
+
+    // ANCHOR: length
+    /// The rest of the head, for a body of `length` bytes, where that is known.
+    fn end_head(&mut self, length: Option<u64>) -> Result<()> {
+        let Some(code) = self.started else {
+            return application_must(false, "start_response is called before the first byte");
+        };
+        let counted = match &code {
+            b"204" | b"304" => None, // RFC 9110, section 8.6
+            b"205" => Some(0),       // and section 15.3.6
+            _ if self.promised.is_some() => None,
+            // HEAD: an empty body does not tell the length that GET would have.
+            _ if self.head_only && length == Some(0) => None,
+            _ => length,
+        };
+        if let Some(length) = counted {
+            write!(self.head, "Content-Length: {length}\r\n")?;
+        }
+        self.head.extend_from_slice(b"Connection: close\r\n\r\n");
+
+        self.counted = self.promised.is_none();
+        self.promised = self.promised.or(length);
+        Ok(())
+    }
+    // ANCHOR_END: length
+
     // ANCHOR: send_chunk
-    /// Sends a chunk, and the head before the first; `whole` if it is all that
-    /// the body has. Of what is more than was promised, nothing is sent.
-    fn send(&mut self, chunk: &[u8], whole: bool) -> Result<()> {
+    /// Sends a chunk, and the head before the first; `length` is that of the whole
+    /// body. Of what is more than was promised, nothing is sent.
+    fn send(&mut self, chunk: &[u8], length: Option<u64>) -> Result<()> {
         if chunk.is_empty() {
             return Ok(());
         }
-        let mut head = Vec::new();
-        if self.head.is_empty() {
-            head = self.make_head(whole.then_some(chunk.len() as u64))?;
+        if !self.left {
+            self.end_head(length)?;
         }
         if self.is_bodiless() {
-            return self.write(head, &[]);
+            return self.write(&[]);
         }
         let room = self.promised.unwrap_or(u64::MAX);
         let size = usize::try_from(room).map_or(chunk.len(), |room| room.min(chunk.len()));
         self.promised = self.promised.map(|bytes| bytes - size as u64);
         self.excess |= size < chunk.len();
-        self.write(head, &chunk[..size])
+        self.write(&chunk[..size])
     }
 
     /// The `write` of PEP 3333, which says so where it went too far.
     fn push(&mut self, chunk: &[u8]) -> Result<()> {
-        self.send(chunk, false)?;
+        self.send(chunk, None)?;
         application_must(!self.excess, TOO_LONG)
     }
     // ANCHOR_END: send_chunk
@@ -214,9 +334,8 @@ impl<W: io::Write> Response<W> {
     // ANCHOR: finish
     /// The end of the body.
     fn finish(&mut self) -> Result<()> {
-        let mut head = Vec::new();
-        if self.head.is_empty() {
-            head = self.make_head(Some(0))?;
+        if !self.left {
+            self.end_head(Some(0))?;
         }
         let missing = self.promised.is_some_and(|bytes| bytes > 0);
         application_must(
@@ -224,108 +343,57 @@ impl<W: io::Write> Response<W> {
             "the body is no shorter than Content-Length",
         )?;
         application_must(!(self.excess && self.counted), TOO_LONG)?;
-        self.write(head, &[])
+        self.write(&[])
     }
     // ANCHOR_END: finish
 
     // ANCHOR: write
     /// In one piece, so that a small answer is one packet.
-    fn write(&mut self, mut head: Vec<u8>, chunk: &[u8]) -> Result<()> {
+    fn write(&mut self, chunk: &[u8]) -> Result<()> {
         let Some(output) = &mut self.output else {
             return Err("the client has left, or its answer is over".into());
         };
-        let end = head.len();
-        head.extend_from_slice(chunk);
-        let written = output.write_all(&head);
+        let end = self.head.len();
+        let written = if self.left {
+            output.write_all(chunk)
+        } else {
+            self.head.extend_from_slice(chunk);
+            output.write_all(&self.head)
+        };
+        self.head.truncate(end);
         if let Err(error) = written.and_then(|()| output.flush()) {
             self.output = None;
             return Err(error.into());
         }
         self.body += chunk.len() as u64;
-        head.truncate(end);
-        if !head.is_empty() {
-            self.head = head;
-        }
+        self.left = true;
         Ok(())
     }
     // ANCHOR_END: write
-
-    // ANCHOR: make_head
-    /// The head, for a body of `length` bytes, where that is known.
-    fn make_head(&mut self, length: Option<u64>) -> Result<Vec<u8>> {
-        let Some((status, headers)) = &self.started else {
-            let rule = "start_response is called before the first byte";
-            return application_must(false, rule).map(|()| Vec::new());
-        };
-        // ANCHOR_END: make_head
-        // ANCHOR: fields
-        let has = |name: &str| headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
-        let mut head = Vec::with_capacity(1000); // more than most have
-        let line = [b"HTTP/1.1 ", &status[..], b"\r\n"];
-        line.iter().for_each(|part| head.extend_from_slice(part));
-        let mut add = |name: &str, value: &[u8]| {
-            let line = [name.as_bytes(), b": ", value, b"\r\n"];
-            line.iter().for_each(|part| head.extend_from_slice(part));
-        };
-
-        if !has("Date") {
-            let now = httpdate::fmt_http_date(SystemTime::now());
-            add("Date", now.as_bytes());
-        }
-        if !has("Server") && !self.software.is_empty() {
-            add("Server", self.software.as_bytes());
-        }
-        // ANCHOR_END: fields
-        // ANCHOR: length
-        let code = status.get(..3).unwrap_or_default();
-        for (name, value) in headers {
-            let length = name.eq_ignore_ascii_case("Content-Length");
-            if !length || !matches!(code, b"204" | b"205") {
-                add(name, value);
-            }
-        }
-        let counted = match code {
-            b"204" | b"304" => None, // RFC 9110, section 8.6
-            b"205" => Some(0),       // and section 15.3.6
-            _ if has("Content-Length") => None,
-            // HEAD: an empty body does not tell the length that GET would have.
-            _ if self.head_only && length == Some(0) => None,
-            _ => length,
-        };
-        if let Some(length) = counted {
-            add("Content-Length", length.to_string().as_bytes());
-        }
-        add("Connection", b"close");
-        head.extend_from_slice(b"\r\n");
-
-        self.promised = lengths(headers).next().or(length);
-        self.counted = lengths(headers).next().is_none();
-        Ok(head)
-        // ANCHOR_END: length
-    }
 
     // ANCHOR: is_bodiless
     /// Whether the answer has no body, whatever the application returns: after
     /// `HEAD`, and with these three statuses (RFC 9110, sections 9.3.2 and 15).
     fn is_bodiless(&self) -> bool {
-        let status = self.started.as_ref().map_or(&b""[..], |(status, _)| status);
-        let without: [&[u8]; 3] = [b"204", b"205", b"304"];
-        self.head_only || without.iter().any(|code| status.starts_with(code))
+        self.head_only || matches!(self.started.as_ref(), Some(b"204" | b"205" | b"304"))
     }
 
     /// Whether the client has got all that it can get.
     fn is_complete(&self) -> bool {
-        !self.head.is_empty() && (self.is_bodiless() || self.excess)
+        self.left && (self.is_bodiless() || self.excess)
     }
     // ANCHOR_END: is_bodiless
 
     // ANCHOR: apologize
     /// Answers for an application that has failed, if there is still time.
-    fn apologize(&mut self, error: &(dyn std::error::Error + 'static)) {
-        if !self.head.is_empty() {
+    fn apologize(&mut self, failure: &Failure) {
+        if self.left {
             return;
         }
-        let refused = Refused::of(error);
+        let refused = match failure {
+            Failure::Refused(error) => Refused::of(&**error),
+            _ => None,
+        };
         self.head_only |= refused.is_some_and(|refused| refused.head_only);
         let status = refused.map_or("500 Internal Server Error", |refused| refused.status);
         let text = match refused {
@@ -333,14 +401,17 @@ impl<W: io::Write> Response<W> {
             None => format!("{status}\n"), // the cause goes to the log, not to the client
         };
         let headers = crate::headers([("Content-Type", "text/plain; charset=utf-8")]);
-        self.started = Some((status.into(), headers));
-        let _ = self.send(text.as_bytes(), true);
+        self.write_head(status.as_bytes(), &headers);
+        let _ = self.send(text.as_bytes(), Some(text.len() as u64));
     }
     // ANCHOR_END: apologize
 
     // ANCHOR: over
-    fn outcome(&mut self, error: Option<Error>) -> Outcome {
+    fn outcome(&mut self, error: Option<Failure>) -> Outcome {
         self.output = None; // disables a `write` that the application still holds
+        if !self.left {
+            self.head.clear();
+        }
         Outcome {
             head: std::mem::take(&mut self.head),
             body: self.body,
@@ -350,16 +421,41 @@ impl<W: io::Write> Response<W> {
     // ANCHOR_END: over
 }
 
+// ANCHOR: date
+/// The date of now, as HTTP writes it. It is made once a second: each thread keeps
+/// the last one, so that there is no lock for a `fork` to leave locked.
+fn date() -> [u8; 29] {
+    thread_local! {
+        static LAST: Cell<(u64, [u8; 29])> = const { Cell::new((0, [0; 29])) };
+    }
+    let now = SystemTime::now();
+    let second = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let (of, mut date) = LAST.get();
+    if of != second || second == 0 {
+        let text = httpdate::fmt_http_date(now);
+        date.copy_from_slice(text.as_bytes()); // the format has 29 characters
+        LAST.set((second, date));
+    }
+    date
+}
+// ANCHOR_END: date
+
 // ANCHOR: check_status
 /// The bytes of a status: three digits, a space, a reason (RFC 9112, section 4),
 /// in latin-1, which is what PEP 3333 means by text. Those below 200 announce
 /// another answer, so none of them can be the answer.
-pub(crate) fn status_bytes(status: &str) -> Result<Vec<u8>> {
-    let bytes: Option<Vec<u8>> = status.chars().map(|c| u8::try_from(c).ok()).collect();
-    application_must(bytes.is_some(), "a status is of the characters of latin-1")?;
-    let mut bytes = bytes.unwrap_or_default();
+pub(crate) fn status_bytes(status: &str) -> Result<Cow<'_, [u8]>> {
+    let mut bytes = Cow::Borrowed(status.as_bytes());
+    if !status.is_ascii() {
+        let latin_1: Option<Vec<u8>> = status.chars().map(|c| u8::try_from(c).ok()).collect();
+        application_must(
+            latin_1.is_some(),
+            "a status is of the characters of latin-1",
+        )?;
+        bytes = latin_1.unwrap_or_default().into();
+    }
     if bytes.len() == 3 {
-        bytes.push(b' '); // the reason may be missing, and the space may not
+        bytes.to_mut().push(b' '); // the reason may be missing, and the space may not
     }
     let holds = matches!(bytes[..], [b'2'..=b'9', b'0'..=b'9', b'0'..=b'9', b' ', ..]);
     application_must(

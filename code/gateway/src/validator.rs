@@ -15,9 +15,10 @@ use std::sync::{Arc, Mutex};
 /// application to try that, and under a server to try the server.
 // ANCHOR: validator
 pub fn validator(application: impl Application) -> impl Application {
-    move |mut environ: Environ, start_response: StartResponse| {
+    crate::application(move |mut environ, start_response| {
         check_environ(&environ)?;
-        let length = environ.text("CONTENT_LENGTH").parse().ok();
+        let length = environ.text("CONTENT_LENGTH");
+        let length = length.and_then(|length| length.parse().ok());
         let input = std::mem::replace(&mut environ.input, Box::new(io::empty()));
         environ.input = Box::new(Bounded { input, length });
 
@@ -26,28 +27,28 @@ pub fn validator(application: impl Application) -> impl Application {
             ..Answer::default()
         }));
         let started = checked_start(start_response, Arc::clone(&answer));
-        let body = application(environ, started)?;
+        let body = application.call(environ, started)?;
         let over = false;
-        Ok(Box::new(Validated { body, answer, over }) as Body)
-    }
+        Ok(body.wrapped(|body| Validated { body, answer, over }))
+    })
 }
 // ANCHOR_END: validator
 
 // ANCHOR: check_environ
 /// What a server must put into the environ: PEP 3333, "environ Variables".
 fn check_environ(environ: &Environ) -> Result<()> {
-    let has = |name: &str| environ.get(name).is_some_and(|value| !value.is_empty());
-    let method = environ.text("REQUEST_METHOD");
-    server_must(is_token(method.as_bytes()), "REQUEST_METHOD is a method")?;
-    server_must(has("SERVER_NAME"), "SERVER_NAME is there and not empty")?;
-    let name = environ.text("SERVER_NAME");
+    let text = |name: &str| environ.text(name).unwrap_or_default();
+    let method = environ.get("REQUEST_METHOD").unwrap_or_default();
+    server_must(is_token(method), "REQUEST_METHOD is a method")?;
+    let name = text("SERVER_NAME");
+    server_must(!name.is_empty(), "SERVER_NAME is there and not empty")?;
     server_must(
         !name.contains(':') || name.starts_with('['),
         "an address of IPv6 in SERVER_NAME is in brackets",
     )?;
-    let port = environ.text("SERVER_PORT").parse::<u16>();
+    let port = text("SERVER_PORT").parse::<u16>();
     server_must(port.is_ok(), "SERVER_PORT is a number")?;
-    let protocol = environ.text("SERVER_PROTOCOL");
+    let protocol = text("SERVER_PROTOCOL");
     server_must(
         protocol.starts_with("HTTP/"),
         "SERVER_PROTOCOL is a version of HTTP",
@@ -55,7 +56,7 @@ fn check_environ(environ: &Environ) -> Result<()> {
 
     // ANCHOR_END: check_environ
     // ANCHOR: check_paths
-    let (script, path) = (environ.text("SCRIPT_NAME"), environ.text("PATH_INFO"));
+    let (script, path) = (text("SCRIPT_NAME"), text("PATH_INFO"));
     let from_root = |path: &str| path.is_empty() || path.starts_with('/');
     server_must(
         from_root(&script),
@@ -85,7 +86,7 @@ fn check_environ(environ: &Environ) -> Result<()> {
             "CONTENT_TYPE and CONTENT_LENGTH have no HTTP_",
         )?;
     }
-    let known = ["http", "https"].contains(&environ.url_scheme.as_str());
+    let known = ["http", "https"].contains(&environ.url_scheme);
     server_must(known, "wsgi.url_scheme is http or https")?;
     server_must(environ.version == (1, 0), "wsgi.version is (1, 0)")
 }
@@ -192,7 +193,7 @@ impl Answer {
 // ANCHOR: checked_start
 /// `start_response`, and the `write` that it returns, with their rules.
 fn checked_start(mut start_response: StartResponse, answer: Arc<Mutex<Answer>>) -> StartResponse {
-    Box::new(move |status, headers, error| {
+    StartResponse::new(move |status, headers, error| {
         let started = lock(&answer).started;
         let left = lock(&answer).left;
         application_must(
@@ -207,7 +208,7 @@ fn checked_start(mut start_response: StartResponse, answer: Arc<Mutex<Answer>>) 
 
         // ANCHOR_END: checked_start
         // ANCHOR: passed_on
-        let mut write = start_response(status, headers, error)?;
+        let mut write = start_response.call(status, headers, error)?;
         server_must(
             !late,
             "start_response gives the error back once bytes have left",
@@ -322,10 +323,6 @@ impl Iterator for Validated {
             Ok(()) => chunk,
             Err(violation) => Some(Err(violation)),
         }
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.body.size_hint()
     }
 }
 // ANCHOR_END: validated_next

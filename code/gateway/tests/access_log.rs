@@ -5,7 +5,7 @@ mod common;
 
 use common::{run, run_as, split, Wire};
 use gateway::http::{Framing, Limits, RequestBody};
-use gateway::{access_log, headers, once, respond, validator};
+use gateway::{access_log, headers, respond, validator};
 use gateway::{Application, Body, Environ, Result, StartResponse};
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex};
@@ -49,8 +49,8 @@ fn logged(environ: Environ, application: impl Application) -> (String, String) {
 type App = fn(Environ, StartResponse) -> Result<Body>;
 
 fn hello(_: Environ, mut start_response: StartResponse) -> Result<Body> {
-    start_response("200 OK", headers([("Content-Type", "text/plain")]), None)?;
-    Ok(once("Hello, World!\n"))
+    start_response.start("200 OK", headers([("Content-Type", "text/plain")]))?;
+    Ok(Body::from("Hello, World!\n"))
 }
 
 #[test]
@@ -82,51 +82,49 @@ fn a_line_says_what_the_client_was_told() {
     let apps: [(&str, App); 13] = [
         ("200 14", hello),
         ("204 -", |_, mut start_response| {
-            start_response("204 No Content", Vec::new(), None)?;
-            Ok(gateway::empty())
+            start_response.start("204 No Content", Vec::new())?;
+            Ok(Body::empty())
         }),
         ("404 4", |_, mut start_response| {
-            start_response("200 OK", Vec::new(), None)?;
-            start_response("404 Not Found", Vec::new(), Some("no".into()))?;
-            Ok(once("none"))
+            start_response.start("200 OK", Vec::new())?;
+            start_response.restart("404 Not Found", Vec::new(), "no")?;
+            Ok(Body::from("none"))
         }),
         ("200 6", |_, mut start_response| {
-            start_response("200 OK", Vec::new(), None)?.send(b"12")?;
-            Ok(Box::new(
-                ["34", "", "56"].map(|chunk| Ok(chunk.into())).into_iter(),
-            ))
+            start_response.start("200 OK", Vec::new())?.send(b"12")?;
+            Ok(Body::new(["34", "", "56"].map(|chunk| Ok(chunk.into()))))
         }),
         ("201 4", |_, mut start_response| {
-            Ok(Box::new(std::iter::once_with(move || {
-                start_response("201 Created", Vec::new(), None)?;
+            Ok(Body::new(std::iter::once_with(move || {
+                start_response.start("201 Created", Vec::new())?;
                 Ok(b"late".to_vec())
             })))
         }),
         // Failures before the first byte: the server answers.
         ("500 -", |_, _| Err("it fails".into())),
         ("500 -", |_, mut start_response| {
-            start_response("200 OK", Vec::new(), None)?;
+            start_response.start("200 OK", Vec::new())?;
             Err("it fails".into())
         }),
         ("500 -", |_, mut start_response| {
-            start_response("200 OK", Vec::new(), None)?;
+            start_response.start("200 OK", Vec::new())?;
             let mut steps = [Ok(Vec::new()), Err("it fails".into())].into_iter();
-            Ok(Box::new(std::iter::from_fn(move || steps.next())))
+            Ok(Body::new(std::iter::from_fn(move || steps.next())))
         }),
         ("500 -", |_, mut start_response| {
-            start_response("200 OK", Vec::new(), None)?;
+            start_response.start("200 OK", Vec::new())?;
             panic!("as the test wants")
         }),
-        ("500 -", |_, _| Ok(gateway::empty())),
+        ("500 -", |_, _| Ok(Body::empty())),
         ("500 -", |_, mut start_response| {
-            start_response("OK", Vec::new(), None)?;
-            Ok(once("never"))
+            start_response.start("OK", Vec::new())?;
+            Ok(Body::from("never"))
         }),
         // And after it: what has left stays.
         ("200 4", |_, mut start_response| {
-            start_response("200 OK", Vec::new(), None)?;
+            start_response.start("200 OK", Vec::new())?;
             let mut steps = 0;
-            Ok(Box::new(std::iter::from_fn(move || {
+            Ok(Body::new(std::iter::from_fn(move || {
                 steps += 1;
                 Some(if steps == 1 {
                     Ok(b"half".to_vec())
@@ -136,9 +134,9 @@ fn a_line_says_what_the_client_was_told() {
             })))
         }),
         ("200 4", |_, mut start_response| {
-            start_response("200 OK", Vec::new(), None)?;
+            start_response.start("200 OK", Vec::new())?;
             let mut steps = 0;
-            Ok(Box::new(std::iter::from_fn(move || {
+            Ok(Body::new(std::iter::from_fn(move || {
                 steps += 1;
                 assert_eq!(steps, 1, "as the test wants");
                 Some(Ok(b"half".to_vec()))
@@ -175,15 +173,15 @@ fn a_refusal_is_logged_as_one() {
         let (line, answer) = logged(
             environ,
             move |mut environ: Environ, mut start_response: StartResponse| {
-                start_response("200 OK", Vec::new(), None)?;
+                start_response.start("200 OK", Vec::new())?;
                 let mut read = move || {
                     let mut body = Vec::new();
                     environ.input.read_to_end(&mut body)?;
                     Ok(body)
                 };
                 match late {
-                    true => Ok(Box::new(std::iter::once_with(read)) as Body),
-                    false => Ok(once(read()?)),
+                    true => Ok(Body::new(std::iter::once_with(read))),
+                    false => Ok(Body::from(read()?)),
                 }
             },
         );
@@ -228,14 +226,14 @@ fn the_line_comes_when_the_answer_is_over() {
     let log = Log::default();
     let seen = log.clone();
     let app = move |_: Environ, mut start_response: StartResponse| {
-        start_response("200 OK", Vec::new(), None)?;
+        start_response.start("200 OK", Vec::new())?;
         let seen = seen.clone();
         let mut steps = 0;
-        Ok(Box::new(std::iter::from_fn(move || {
+        Ok(Body::new(std::iter::from_fn(move || {
             steps += 1;
             assert_eq!(lines(&seen), [""; 0]);
             (steps <= 3).then(|| Ok(b"x".to_vec()))
-        })) as Body)
+        })))
     };
     respond(
         &access_log(app, log.clone()),

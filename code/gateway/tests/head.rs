@@ -10,19 +10,20 @@ const MAX_LINE: usize = LIMITS.max_line as usize;
 const MAX_HEAD: usize = LIMITS.max_head as usize;
 
 /// What a server makes of these bytes, and what it has left of them.
-fn read(bytes: &[u8]) -> (Result<Head, Refused>, &[u8]) {
+fn read(bytes: &[u8]) -> (Result<Head<'static>, Refused>, &[u8]) {
     let mut connection = bytes;
     let head = read_head(&mut connection, &LIMITS).map_err(|error| {
         let refused = Refused::of(&error).copied();
         refused.unwrap_or_else(|| panic!("no refusal: {error}"))
     });
     (
-        head.and_then(|head| Head::parse(&head, &LIMITS)),
+        // Leaked: it borrows from these bytes, and this is a test.
+        head.and_then(|head| Head::parse(head.leak(), &LIMITS)),
         connection,
     )
 }
 
-fn parse(bytes: impl AsRef<[u8]>) -> Head {
+fn parse(bytes: impl AsRef<[u8]>) -> Head<'static> {
     let (head, rest) = read(bytes.as_ref());
     assert_eq!(rest, b"");
     head.unwrap_or_else(|refused| panic!("{refused}"))
@@ -39,7 +40,9 @@ fn environ(bytes: impl AsRef<[u8]>) -> Environ {
 
 /// A variable of the environ that `GET target` brings.
 fn of_target(target: &str, variable: &str) -> String {
-    environ(with(&format!("GET {target} HTTP/1.1"), "")).text(variable)
+    environ(with(&format!("GET {target} HTTP/1.1"), ""))
+        .text(variable)
+        .unwrap_or_default()
 }
 
 // read_head.
@@ -59,7 +62,7 @@ fn a_head_ends_with_the_empty_line() {
             head.as_bytes()
         );
         assert_eq!(connection, b"the body");
-        assert_eq!(parse(head).fields, [("Host".to_string(), b"x".to_vec())]);
+        assert_eq!(parse(head).fields, [("Host", &b"x"[..])]);
     }
 }
 
@@ -724,10 +727,11 @@ fn the_environ_of_a_request_is_whole() {
     let head = "POST /a/b?c=d HTTP/1.1\r\nHost: localhost:8888\r\nContent-Type: text/plain\r\n\
                 Content-Length: 5\r\nAccept-Language: en\r\n\r\n";
     let environ = environ(head);
-    let variables: Vec<(&str, &str)> = environ
+    let mut variables: Vec<(&str, &str)> = environ
         .variables()
         .map(|(name, value)| (name, std::str::from_utf8(value).unwrap()))
         .collect();
+    variables.sort();
     let wanted = [
         ("CONTENT_LENGTH", "5"),
         ("CONTENT_TYPE", "text/plain"),
@@ -740,10 +744,7 @@ fn the_environ_of_a_request_is_whole() {
         ("SERVER_PROTOCOL", "HTTP/1.1"),
     ];
     assert_eq!(variables, wanted);
-    assert_eq!(
-        (environ.version, environ.url_scheme.as_str()),
-        ((1, 0), "http")
-    );
+    assert_eq!((environ.version, environ.url_scheme), ((1, 0), "http"));
     assert!(!environ.multithread && !environ.multiprocess && !environ.run_once);
 }
 
@@ -805,7 +806,10 @@ fn a_whole_uri_names_the_host() {
 fn options_of_everything_has_no_path() {
     let environ = environ(with("OPTIONS * HTTP/1.1", ""));
     assert_eq!(environ.get("PATH_INFO"), Some(&b""[..]));
-    assert_eq!(environ.text("REQUEST_METHOD"), "OPTIONS");
+    assert_eq!(
+        environ.text("REQUEST_METHOD").unwrap_or_default(),
+        "OPTIONS"
+    );
     assert_eq!(of_target("/*", "PATH_INFO"), "/*");
 
     // RFC 9112, section 3.2.4: a whole URI with neither a path nor a query is `*`.
@@ -822,17 +826,20 @@ fn options_of_everything_has_no_path() {
 fn repeated_fields_are_joined() {
     let fields = "Accept: a\r\nCookie: a=1\r\nX: 1\r\nACCEPT: b, c\r\ncookie: b=2\r\n";
     let environ = environ(with("GET / HTTP/1.1", fields));
-    assert_eq!(environ.text("HTTP_ACCEPT"), "a, b, c");
-    assert_eq!(environ.text("HTTP_COOKIE"), "a=1; b=2");
-    assert_eq!(environ.text("HTTP_X"), "1");
+    assert_eq!(environ.text("HTTP_ACCEPT").unwrap_or_default(), "a, b, c");
+    assert_eq!(environ.text("HTTP_COOKIE").unwrap_or_default(), "a=1; b=2");
+    assert_eq!(environ.text("HTTP_X").unwrap_or_default(), "1");
 }
 
 #[test]
 fn the_type_and_the_length_have_no_http() {
     let fields = "content-type: text/plain\r\nCONTENT-LENGTH: 5\r\n";
     let environ = environ(with("POST / HTTP/1.1", fields));
-    assert_eq!(environ.text("CONTENT_TYPE"), "text/plain");
-    assert_eq!(environ.text("CONTENT_LENGTH"), "5");
+    assert_eq!(
+        environ.text("CONTENT_TYPE").unwrap_or_default(),
+        "text/plain"
+    );
+    assert_eq!(environ.text("CONTENT_LENGTH").unwrap_or_default(), "5");
     assert_eq!(environ.get("HTTP_CONTENT_TYPE"), None);
     assert_eq!(environ.get("HTTP_CONTENT_LENGTH"), None);
 }
@@ -844,7 +851,8 @@ fn some_fields_are_left_out() {
     let fields = "Transfer-Encoding: chunked\r\nX_User: root\r\nX-Us_er: root\r\nX-User: me\r\n\
                   Content_Length: 7\r\nContent_Type: text/html\r\n";
     let environ = environ(with("POST / HTTP/1.1", fields));
-    let names: Vec<&str> = environ.variables().map(|(name, _)| name).collect();
+    let mut names: Vec<&str> = environ.variables().map(|(name, _)| name).collect();
+    names.sort();
     let wanted = [
         "HTTP_HOST",
         "HTTP_X_USER",
@@ -855,7 +863,7 @@ fn some_fields_are_left_out() {
         "SERVER_PROTOCOL",
     ];
     assert_eq!(names, wanted);
-    assert_eq!(environ.text("HTTP_X_USER"), "me");
+    assert_eq!(environ.text("HTTP_X_USER").unwrap_or_default(), "me");
 }
 
 /// No field takes the place of a variable that the server sets.
@@ -863,9 +871,9 @@ fn some_fields_are_left_out() {
 fn a_field_is_no_other_variable() {
     let fields = "Path-Info: /x\r\nRequest-Method: PUT\r\nScript-Name: /y\r\nPath_Info: /z\r\n";
     let environ = environ(with("GET / HTTP/1.1", fields));
-    assert_eq!(environ.text("PATH_INFO"), "/");
-    assert_eq!(environ.text("REQUEST_METHOD"), "GET");
-    assert_eq!(environ.text("HTTP_PATH_INFO"), "/x");
+    assert_eq!(environ.text("PATH_INFO").unwrap_or_default(), "/");
+    assert_eq!(environ.text("REQUEST_METHOD").unwrap_or_default(), "GET");
+    assert_eq!(environ.text("HTTP_PATH_INFO").unwrap_or_default(), "/x");
 }
 
 #[test]
@@ -875,7 +883,7 @@ fn variables_can_be_set_and_taken_away() {
     assert_eq!(environ.get("course.user"), Some(&b"me"[..]));
     assert_eq!(environ.remove("course.user"), Some(b"me".to_vec()));
     assert_eq!(environ.get("course.user"), None);
-    assert_eq!(environ.text("course.user"), "");
+    assert_eq!(environ.text("course.user"), None);
     environ.set("course.user", &b"m\xff"[..]);
-    assert_eq!(environ.text("course.user"), "m\u{fffd}");
+    assert_eq!(environ.text("course.user").as_deref(), Some("m\u{fffd}"));
 }

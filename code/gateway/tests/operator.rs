@@ -4,7 +4,7 @@
 mod common;
 
 use common::{run, split};
-use gateway::{headers, once, respond, Environ, StartResponse};
+use gateway::{headers, respond, Body, Environ, StartResponse};
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
 
@@ -46,8 +46,8 @@ fn leaves_fields_out() {
     for name in ["Connection", "connection", "Upgrade", "UPGRADE", "X-Kept"] {
         for _ in 0..3 {
             let (answer, _) = run(move |_: Environ, mut start_response: StartResponse| {
-                start_response("200 OK", headers([(name, "x")]), None)?;
-                Ok(once("seen"))
+                start_response.start("200 OK", headers([(name, "x")]))?;
+                Ok(Body::from("seen"))
             });
             assert_eq!(split(&answer).2, "seen");
         }
@@ -76,8 +76,8 @@ fn complains() {
         environ.errors.write_all(b"three \xff\xfe\n")?;
         writeln!(environ.errors, "four {}", 4)?;
         environ.errors.flush()?;
-        start_response("200 OK", headers([]), None)?;
-        Ok(once("seen"))
+        start_response.start("200 OK", headers([]))?;
+        Ok(Body::from("seen"))
     };
     let outcome = respond(&app, Environ::testing_defaults(), io::sink());
     assert!(outcome.error.is_none() && outcome.body == 4);

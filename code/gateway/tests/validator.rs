@@ -5,8 +5,8 @@ mod common;
 
 use common::{complaint, run, run_as, split};
 use gateway::http::{Framing, Limits, RequestBody};
-use gateway::{headers, once, validator, Application, Body, Environ, Error, Header, Result};
-use gateway::{Side, StartResponse, Violation, Write};
+use gateway::{headers, validator, Application, Body, Environ, Error, Header, Result};
+use gateway::{Failure, Side, StartResponse, Violation, Write};
 use std::io::{self, BufRead, Cursor, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
@@ -15,9 +15,9 @@ use std::sync::Arc;
 fn serve(application: &dyn Application, environ: Environ) -> Result<()> {
     let left = Arc::new(AtomicBool::new(false));
     let wrote = Arc::clone(&left);
-    let body = application(
+    let body = application.call(
         environ,
-        Box::new(move |_, _, error| match error {
+        StartResponse::new(move |_, _, error| match error {
             Some(error) if wrote.load(Ordering::Relaxed) => Err(error),
             _ => {
                 let wrote = Arc::clone(&wrote);
@@ -70,15 +70,15 @@ fn plain() -> Vec<Header> {
 }
 
 fn hello(_: Environ, mut start_response: StartResponse) -> Result<Body> {
-    start_response("200 OK", plain(), None)?;
-    Ok(once("hello"))
+    start_response.start("200 OK", plain())?;
+    Ok(Body::from("hello"))
 }
 
 /// An application that calls `start_response` with these, and sends nothing.
 fn starts(status: &'static str, headers: Vec<Header>) -> impl Application {
     move |_: Environ, mut start_response: StartResponse| {
-        start_response(status, headers.clone(), None)?;
-        Ok(gateway::empty())
+        start_response.start(status, headers.clone())?;
+        Ok(Body::empty())
     }
 }
 
@@ -87,23 +87,23 @@ fn starts(status: &'static str, headers: Vec<Header>) -> impl Application {
 #[test]
 fn start_response_comes_before_the_first_byte() {
     let rule = "start_response is called before the first byte";
-    application_breaks(rule, |_, _| Ok(once("early")));
+    application_breaks(rule, |_, _| Ok(Body::from("early")));
 }
 
 #[test]
 fn start_response_comes_also_without_a_body() {
     let rule = "start_response is called, also without a body";
-    application_breaks(rule, |_, _| Ok(gateway::empty()));
-    application_breaks(rule, |_, _| Ok(once("")));
+    application_breaks(rule, |_, _| Ok(Body::empty()));
+    application_breaks(rule, |_, _| Ok(Body::from("")));
 }
 
 #[test]
 fn start_response_comes_once() {
     let rule = "start_response is called once, and again only with an error";
     application_breaks(rule, |_, mut start_response| {
-        start_response("200 OK", plain(), None)?;
-        start_response("200 OK", plain(), None)?;
-        Ok(once("hello"))
+        start_response.start("200 OK", plain())?;
+        start_response.start("200 OK", plain())?;
+        Ok(Body::from("hello"))
     });
 }
 
@@ -181,8 +181,8 @@ fn the_type_and_the_length_come_once() {
 #[test]
 fn a_body_has_a_type() {
     application_breaks("a body has a Content-Type", |_, mut start_response| {
-        start_response("200 OK", Vec::new(), None)?;
-        Ok(once("hello"))
+        start_response.start("200 OK", Vec::new())?;
+        Ok(Body::from("hello"))
     });
     // Without a body there is nothing to say the type of.
     let app = validator(starts("200 OK", Vec::new()));
@@ -211,17 +211,17 @@ fn what_has_no_body_has_no_type() {
 fn what_has_no_body_sends_none() {
     let rule = "204, 205 and 304 have no body";
     application_breaks(rule, |_, mut start_response| {
-        start_response("204 No Content", Vec::new(), None)?;
-        Ok(once("hello"))
+        start_response.start("204 No Content", Vec::new())?;
+        Ok(Body::from("hello"))
     });
     application_breaks(rule, |_, mut start_response| {
-        let mut write = start_response("304 Not Modified", Vec::new(), None)?;
+        let mut write = start_response.start("304 Not Modified", Vec::new())?;
         write.send(b"hello")?;
-        Ok(gateway::empty())
+        Ok(Body::empty())
     });
     application_breaks(rule, |_, mut start_response| {
-        start_response("205 Reset Content", Vec::new(), None)?;
-        Ok(once("hello"))
+        start_response.start("205 Reset Content", Vec::new())?;
+        Ok(Body::from("hello"))
     });
     // A length that is not kept is that of a 200.
     let app = validator(starts(
@@ -239,30 +239,28 @@ fn promises(length: &str) -> Vec<Header> {
 fn a_body_is_as_long_as_its_length() {
     let longer = "the body is no longer than Content-Length";
     application_breaks(longer, |_, mut start_response| {
-        start_response("200 OK", promises("4"), None)?;
-        Ok(once("hello"))
+        start_response.start("200 OK", promises("4"))?;
+        Ok(Body::from("hello"))
     });
     application_breaks(longer, |_, mut start_response| {
-        let mut write = start_response("200 OK", promises("4"), None)?;
+        let mut write = start_response.start("200 OK", promises("4"))?;
         write.send(b"hell")?;
         write.send(b"o")?;
-        Ok(gateway::empty())
+        Ok(Body::empty())
     });
     application_breaks(
         "the body is no shorter than Content-Length",
         |_, mut start_response| {
-            start_response("200 OK", promises("6"), None)?;
-            Ok(once("hello"))
+            start_response.start("200 OK", promises("6"))?;
+            Ok(Body::from("hello"))
         },
     );
     // Of several chunks, and of `write`, together.
     let app = validator(|_: Environ, mut start_response: StartResponse| {
-        start_response("200 OK", promises("7"), None)?.send(b"he")?;
-        Ok(Box::new(
-            ["ll", "", "o", "!!"]
-                .map(|chunk| Ok(chunk.into()))
-                .into_iter(),
-        ) as Body)
+        start_response.start("200 OK", promises("7"))?.send(b"he")?;
+        Ok(Body::new(
+            ["ll", "", "o", "!!"].map(|chunk| Ok(chunk.into())),
+        ))
     });
     serve(&app, Environ::testing_defaults()).unwrap();
 }
@@ -273,8 +271,8 @@ fn a_body_is_as_long_as_its_length() {
 fn after_head_the_length_is_that_of_get() {
     for length in ["4", "5", "6"] {
         let app = validator(move |_: Environ, mut start_response: StartResponse| {
-            start_response("200 OK", promises(length), None)?;
-            Ok(once("hello"))
+            start_response.start("200 OK", promises(length))?;
+            Ok(Body::from("hello"))
         });
         let mut environ = Environ::testing_defaults();
         environ.set("REQUEST_METHOD", "HEAD");
@@ -285,9 +283,9 @@ fn after_head_the_length_is_that_of_get() {
 #[test]
 fn a_body_does_not_call_write() {
     application_breaks("a body does not call write", |_, mut start_response| {
-        let mut write = start_response("200 OK", plain(), None)?;
+        let mut write = start_response.start("200 OK", plain())?;
         let mut steps = 0;
-        Ok(Box::new(std::iter::from_fn(move || {
+        Ok(Body::new(std::iter::from_fn(move || {
             steps += 1;
             (steps == 1).then(|| write.send(b"hello").map(|()| Vec::new()))
         })))
@@ -372,14 +370,8 @@ fn the_environ_is_well_formed() {
             |e| e.set("HTTP_CONTENT_LENGTH", "5"),
             "CONTENT_TYPE and CONTENT_LENGTH have no HTTP_",
         ),
-        (
-            |e| e.url_scheme = "ftp".to_string(),
-            "wsgi.url_scheme is http or https",
-        ),
-        (
-            |e| e.url_scheme = String::new(),
-            "wsgi.url_scheme is http or https",
-        ),
+        (|e| e.url_scheme = "ftp", "wsgi.url_scheme is http or https"),
+        (|e| e.url_scheme = "", "wsgi.url_scheme is http or https"),
         (|e| e.version = (1, 1), "wsgi.version is (1, 0)"),
         (|e| e.version = (0, 0), "wsgi.version is (1, 0)"),
     ];
@@ -398,7 +390,7 @@ fn the_environ_is_well_formed() {
             e.remove("PATH_INFO");
         },
         |e| e.set("CONTENT_LENGTH", ""),
-        |e| e.url_scheme = "https".to_string(),
+        |e| e.url_scheme = "https",
     ];
     for change in right {
         let mut environ = Environ::testing_defaults();
@@ -418,8 +410,8 @@ fn reads(size: usize) -> impl Application {
                 read => body.extend_from_slice(&buffer[..read]),
             }
         }
-        start_response("200 OK", plain(), None)?;
-        Ok(once(body))
+        start_response.start("200 OK", plain())?;
+        Ok(Body::from(body))
     }
 }
 
@@ -444,8 +436,8 @@ fn the_input_ends_where_its_length_says() {
     // Also for those who read lines.
     let app = validator(|environ: Environ, mut start_response: StartResponse| {
         let lines: io::Result<Vec<String>> = environ.input.lines().collect();
-        start_response("200 OK", plain(), None)?;
-        Ok(once(lines?.join(" ")))
+        start_response.start("200 OK", plain())?;
+        Ok(Body::from(lines?.join(" ")))
     });
     blames(serve(&app, with_length("4")), Side::Server, rule);
     serve(&app, with_length("5")).unwrap();
@@ -468,9 +460,9 @@ fn a_broken_request_is_nobodys_violation() {
 #[test]
 fn a_body_is_not_asked_again() {
     let rule = "a body is not asked again after its end";
-    let anything: StartResponse = Box::new(|_, _, _| Ok(Write::new(|_| Ok(()))));
+    let anything = StartResponse::new(|_, _, _| Ok(Write::new(|_| Ok(()))));
     let app = validator(hello);
-    let mut body = app(Environ::testing_defaults(), anything).unwrap();
+    let mut body = app.call(Environ::testing_defaults(), anything).unwrap();
     assert_eq!(body.next().unwrap().unwrap(), b"hello");
     assert!(body.next().is_none());
     for _ in 0..2 {
@@ -482,14 +474,16 @@ fn a_body_is_not_asked_again() {
     type App = fn(Environ, StartResponse) -> Result<Body>;
     let apps: [App; 2] = [
         |_, mut start_response| {
-            start_response("200 OK", plain(), None)?;
-            Ok(Box::new(std::iter::repeat_with(|| Err("it fails".into()))))
+            start_response.start("200 OK", plain())?;
+            Ok(Body::new(std::iter::repeat_with(|| Err("it fails".into()))))
         },
-        |_, _| Ok(Box::new(std::iter::repeat_with(|| Ok(b"early".to_vec())))),
+        |_, _| Ok(Body::new(std::iter::repeat_with(|| Ok(b"early".to_vec())))),
     ];
     for app in apps {
-        let anything: StartResponse = Box::new(|_, _, _| Ok(Write::new(|_| Ok(()))));
-        let mut body = validator(app)(Environ::testing_defaults(), anything).unwrap();
+        let anything = StartResponse::new(|_, _, _| Ok(Write::new(|_| Ok(()))));
+        let mut body = validator(app)
+            .call(Environ::testing_defaults(), anything)
+            .unwrap();
         assert!(body.next().unwrap().is_err());
         let again = body.next().expect("it complains").map(drop);
         blames(again, Side::Server, rule);
@@ -498,14 +492,14 @@ fn a_body_is_not_asked_again() {
 
 /// Fails after its first byte, and says so in the way of PEP 3333.
 fn fails_late(_: Environ, mut start_response: StartResponse) -> Result<Body> {
-    start_response("200 OK", plain(), None)?;
+    start_response.start("200 OK", plain())?;
     let mut steps = 0;
-    Ok(Box::new(std::iter::from_fn(move || {
+    Ok(Body::new(std::iter::from_fn(move || {
         steps += 1;
         if steps == 1 {
             return Some(Ok(b"All is w".to_vec()));
         }
-        let again = start_response("500 Oh", plain(), Some("it fails".into()));
+        let again = start_response.restart("500 Oh", plain(), "it fails");
         Some(again.map(|_| Vec::new()))
     })))
 }
@@ -514,8 +508,8 @@ fn fails_late(_: Environ, mut start_response: StartResponse) -> Result<Body> {
 fn start_response_gives_the_error_back() {
     let rule = "start_response gives the error back once bytes have left";
     let app = validator(fails_late);
-    let anything: StartResponse = Box::new(|_, _, _| Ok(Write::new(|_| Ok(()))));
-    let mut body = app(Environ::testing_defaults(), anything).unwrap();
+    let anything = StartResponse::new(|_, _, _| Ok(Write::new(|_| Ok(()))));
+    let mut body = app.call(Environ::testing_defaults(), anything).unwrap();
     assert!(body.next().unwrap().is_ok());
     blames(body.next().unwrap().map(drop), Side::Server, rule);
 
@@ -524,10 +518,10 @@ fn start_response_gives_the_error_back() {
 
     // Before the first byte the head is replaced, and what was promised with it.
     let app = validator(|_: Environ, mut start_response: StartResponse| {
-        start_response("200 OK", promises("100"), None)?;
-        start_response("204 No Content", Vec::new(), Some("it fails".into()))?;
-        start_response("500 Oh", promises("2"), Some("it fails".into()))?;
-        Ok(once("oh"))
+        start_response.start("200 OK", promises("100"))?;
+        start_response.restart("204 No Content", Vec::new(), "it fails")?;
+        start_response.restart("500 Oh", promises("2"), "it fails")?;
+        Ok(Body::from("oh"))
     });
     serve(&app, Environ::testing_defaults()).unwrap();
 }
@@ -551,11 +545,11 @@ fn what_is_right_passes_unchanged() {
     // Nor does it make the server believe that it knows the whole.
     let (answer, _) = run(validator(
         |_: Environ, mut start_response: StartResponse| {
-            start_response("200 OK", plain(), None)?;
+            start_response.start("200 OK", plain())?;
             let mut chunks = ["hel", "lo"].iter();
-            Ok(Box::new(std::iter::from_fn(move || {
+            Ok(Body::new(std::iter::from_fn(move || {
                 Some(Ok(chunks.next()?.as_bytes().to_vec()))
-            })) as Body)
+            })))
         },
     ));
     assert_eq!(split(&answer).2, "hello");
@@ -569,8 +563,8 @@ fn what_is_right_passes_unchanged() {
 
     let (answer, outcome) = run(validator(
         |_: Environ, mut start_response: StartResponse| {
-            start_response("200 OK", plain(), None)?.send(b"hel")?;
-            Ok(Box::new(["", "lo"].map(|chunk| Ok(chunk.into())).into_iter()) as Body)
+            start_response.start("200 OK", plain())?.send(b"hel")?;
+            Ok(Body::new(["", "lo"].map(|chunk| Ok(chunk.into()))))
         },
     ));
     assert_eq!(
@@ -584,10 +578,10 @@ fn what_is_right_passes_unchanged() {
 fn a_late_start_passes() {
     let (answer, outcome) = run(validator(
         |_: Environ, mut start_response: StartResponse| {
-            Ok(Box::new(std::iter::once_with(move || {
-                start_response("200 OK", plain(), None)?;
+            Ok(Body::new(std::iter::once_with(move || {
+                start_response.start("200 OK", plain())?;
                 Ok(b"late".to_vec())
-            })) as Body)
+            })))
         },
     ));
     assert_eq!(
@@ -601,11 +595,11 @@ fn a_late_start_passes() {
 fn a_client_that_leaves_is_nobodys_violation() {
     let wire = common::Wire::patient(0);
     let app = validator(|_: Environ, mut start_response: StartResponse| {
-        let mut write = start_response("200 OK", plain(), None)?;
+        let mut write = start_response.start("200 OK", plain())?;
         if let Err(error) = write.send(b"anybody there?") {
-            start_response("500 Oh", plain(), Some(error))?;
+            start_response.restart("500 Oh", plain(), error)?;
         }
-        Ok(gateway::empty())
+        Ok(Body::empty())
     });
     let outcome = gateway::respond(&app, Environ::testing_defaults(), wire);
     assert_eq!(complaint(&outcome), "broken pipe");
@@ -614,8 +608,13 @@ fn a_client_that_leaves_is_nobodys_violation() {
 /// A violation is answered with 500, and the client is not told why.
 #[test]
 fn a_violation_is_answered_with_500() {
-    let (answer, outcome) = run(validator(|_: Environ, _: StartResponse| Ok(once("early"))));
+    let (answer, outcome) = run(validator(|_: Environ, _: StartResponse| {
+        Ok(Body::from("early"))
+    }));
     assert_eq!(split(&answer).0, "HTTP/1.1 500 Internal Server Error");
     assert_eq!(split(&answer).2, "500 Internal Server Error\n");
-    assert_eq!(violation(&outcome.error.unwrap()).side, Side::Application);
+    let Some(Failure::Broken(violation)) = outcome.error else {
+        panic!("{:?}", outcome.error)
+    };
+    assert_eq!(violation.side, Side::Application);
 }

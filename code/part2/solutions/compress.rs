@@ -8,14 +8,15 @@
 use clap::Parser;
 use flate2::write::GzEncoder;
 use flate2::Compression;
-use gateway::connection::{print_request, print_response, Connection};
-use gateway::http::{Limits, Refused};
-use gateway::log::{complain, complain_of_panics, outlive_file_limit, print};
-use gateway::{options, refuse, respond, validator, Application, Body, Environ, Header};
-use gateway::{StartResponse, Write as GatewayWrite};
+use gateway::connection::{print_request, Connection};
+use gateway::http::Limits;
+use gateway::log::{complain, print};
+use gateway::options::{self, cannot_bind};
+use gateway::Write as GatewayWrite;
+use gateway::{respond, validator, Application, Body, Header, StartResponse};
 use std::io::{self, Write};
 use std::mem;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -38,15 +39,7 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    complain_of_panics();
-    outlive_file_limit();
-    match run(options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(error);
-            ExitCode::FAILURE
-        }
-    }
+    options::main(run)
 }
 
 fn run(options: Options) -> gateway::Result<()> {
@@ -59,14 +52,7 @@ fn run(options: Options) -> gateway::Result<()> {
 
 fn serve_forever(options: &Options, application: &dyn Application) -> io::Result<()> {
     let address = options.address.as_str();
-    let listener = TcpListener::bind(address).map_err(|error| {
-        let why = match address.starts_with(':') {
-            true => "no host before the port".to_string(),
-            false => error.to_string(),
-        };
-        let hint = "another address can be the last argument";
-        io::Error::new(error.kind(), format!("bind {address}: {why}; {hint}"))
-    })?;
+    let listener = TcpListener::bind(address).map_err(|error| cannot_bind(address, error))?;
     let address = listener.local_addr()?;
     print(format!("Serving HTTP on http://{address}/ ...\n").as_bytes());
 
@@ -74,8 +60,12 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
         match listener.accept() {
             Ok((connection, peer)) => {
                 let connection = Connection::new(connection, peer);
-                let handled = handle_request(connection, address, &options.limits, application);
-                if let Err(error) = handled {
+                let answered =
+                    connection.answer(&options.limits, print_request, |request, output| {
+                        let environ = request.environ(address, SOFTWARE);
+                        respond(application, environ, output)
+                    });
+                if let Err(error) = answered {
                     complain(format!("{peer}: {error}"));
                 }
             }
@@ -88,30 +78,10 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
     }
 }
 
-fn handle_request(
-    connection: Connection,
-    server: SocketAddr,
-    limits: &Limits,
-    application: &dyn Application,
-) -> gateway::Result<()> {
-    let outcome = match connection.read_request(limits, print_request) {
-        Ok(Some(request)) => {
-            let environ = request.environ(server, SOFTWARE);
-            respond(application, environ, connection.clone())
-        }
-        Ok(None) => return Ok(()), // the client has left without a word
-        Err(error) if Refused::of(&error).is_some() => refuse(error, connection.clone()),
-        Err(error) => return Err(error.into()),
-    };
-    connection.close(limits.linger); // before we print: the client waits for the close
-    print_response(&outcome);
-    outcome.error.map_or(Ok(()), Err)
-}
-
 /// `application`, with its answers compressed by gzip for clients that take it.
 fn compress(application: impl Application) -> impl Application {
-    move |environ: Environ, mut start_response: StartResponse| {
-        let accepted = takes_gzip(&environ.text("HTTP_ACCEPT_ENCODING"));
+    gateway::application(move |environ, mut start_response| {
+        let accepted = takes_gzip(&environ.text("HTTP_ACCEPT_ENCODING").unwrap_or_default());
         let head_only = environ.get("REQUEST_METHOD") == Some(b"HEAD");
         let gzip = Arc::new(Mutex::new(Gzip {
             encoder: None,
@@ -119,13 +89,13 @@ fn compress(application: impl Application) -> impl Application {
         }));
 
         let shared = Arc::clone(&gzip);
-        let started: StartResponse = Box::new(move |status, mut headers, error| {
+        let started = StartResponse::new(move |status, mut headers, error| {
             let compressed = accepted && may_change(status, &headers);
             if compressed {
                 change(&mut headers);
             }
             headers.push(("Vary".to_string(), b"Accept-Encoding".to_vec()));
-            let mut write = start_response(status, headers, error)?;
+            let mut write = start_response.call(status, headers, error)?;
             lock(&shared).encoder =
                 compressed.then(|| GzEncoder::new(Vec::new(), Compression::default()));
             let shared = Arc::clone(&shared);
@@ -134,10 +104,23 @@ fn compress(application: impl Application) -> impl Application {
                 write.send(&pressed)
             }))
         });
-        let body = application(environ, started)?;
+        let body = application.call(environ, started)?;
+        if !accepted {
+            return Ok(body);
+        }
+        let length = body.length();
         let over = false;
-        Ok(Box::new(Compressed { body, gzip, over }) as Body)
-    }
+        let mut chunks = Compressed { body, gzip, over };
+        if length.is_none() {
+            return Ok(Body::new(chunks));
+        }
+        // All of it may be in the first chunk. Then it is known how long it becomes.
+        let first = chunks.next().transpose()?.unwrap_or_default();
+        match chunks.over {
+            true => Ok(Body::from(first)),
+            false => Ok(Body::new(std::iter::once(Ok(first)).chain(chunks))),
+        }
+    })
 }
 
 /// RFC 9110, section 12.5.3: whether `gzip` has a weight, and none less than the
@@ -224,22 +207,15 @@ impl Iterator for Compressed {
             return None; // next is not called again after None or an error
         }
         let chunk = self.body.next(); // which may call start_response
-        self.over = !matches!(chunk, Some(Ok(_)));
+        let ended = !matches!(chunk, Some(Ok(_)));
+        self.over = ended || self.body.length() == Some(0);
         let chunk = match chunk.transpose() {
             Ok(chunk) => chunk.unwrap_or_default(),
             Err(error) => return Some(Err(error)),
         };
-        let last = self.over || self.body.size_hint() == (0, Some(0));
-        match lock(&self.gzip).press(chunk, last) {
-            Ok(pressed) if self.over && pressed.is_empty() => None,
+        match lock(&self.gzip).press(chunk, self.over) {
+            Ok(pressed) if ended && pressed.is_empty() => None,
             pressed => Some(pressed.map_err(Into::into)),
-        }
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        match lock(&self.gzip).encoder {
-            Some(_) => (0, None), // unknown: the trailer of gzip is still to come
-            None => self.body.size_hint(),
         }
     }
 }

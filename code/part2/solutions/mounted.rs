@@ -6,13 +6,13 @@
 //! the application learns where it stands. `/wikipedia` is not there.
 
 use clap::Parser;
-use gateway::connection::{print_request, print_response, Connection};
-use gateway::http::{Limits, Refused};
-use gateway::log::{complain, complain_of_panics, outlive_file_limit, print};
-use gateway::StartResponse;
-use gateway::{headers, options, refuse, respond, validator, Application, Environ};
+use gateway::connection::{print_request, Connection};
+use gateway::http::Limits;
+use gateway::log::{complain, print};
+use gateway::options::{self, cannot_bind};
+use gateway::{headers, respond, validator, Application, Body};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
@@ -35,15 +35,7 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    complain_of_panics();
-    outlive_file_limit();
-    match run(options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(error);
-            ExitCode::FAILURE
-        }
-    }
+    options::main(run)
 }
 
 fn run(options: Options) -> gateway::Result<()> {
@@ -56,14 +48,7 @@ fn run(options: Options) -> gateway::Result<()> {
 
 fn serve_forever(options: &Options, application: &dyn Application) -> io::Result<()> {
     let address = options.address.as_str();
-    let listener = TcpListener::bind(address).map_err(|error| {
-        let why = match address.starts_with(':') {
-            true => "no host before the port".to_string(),
-            false => error.to_string(),
-        };
-        let hint = "another address can be the last argument";
-        io::Error::new(error.kind(), format!("bind {address}: {why}; {hint}"))
-    })?;
+    let listener = TcpListener::bind(address).map_err(|error| cannot_bind(address, error))?;
     let address = listener.local_addr()?;
     print(format!("Serving HTTP on http://{address}/ ...\n").as_bytes());
 
@@ -71,8 +56,12 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
         match listener.accept() {
             Ok((connection, peer)) => {
                 let connection = Connection::new(connection, peer);
-                let handled = handle_request(connection, address, &options.limits, application);
-                if let Err(error) = handled {
+                let answered =
+                    connection.answer(&options.limits, print_request, |request, output| {
+                        let environ = request.environ(address, SOFTWARE);
+                        respond(application, environ, output)
+                    });
+                if let Err(error) = answered {
                     complain(format!("{peer}: {error}"));
                 }
             }
@@ -85,30 +74,10 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
     }
 }
 
-fn handle_request(
-    connection: Connection,
-    server: SocketAddr,
-    limits: &Limits,
-    application: &dyn Application,
-) -> gateway::Result<()> {
-    let outcome = match connection.read_request(limits, print_request) {
-        Ok(Some(request)) => {
-            let environ = request.environ(server, SOFTWARE);
-            respond(application, environ, connection.clone())
-        }
-        Ok(None) => return Ok(()), // the client has left without a word
-        Err(error) if Refused::of(&error).is_some() => refuse(error, connection.clone()),
-        Err(error) => return Err(error.into()),
-    };
-    connection.close(limits.linger); // before we print: the client waits for the close
-    print_response(&outcome);
-    outcome.error.map_or(Ok(()), Err)
-}
-
 /// `application` under `prefix`, which begins with a slash and does not end with
 /// one; nothing elsewhere.
 fn mounted(prefix: &'static str, application: impl Application) -> impl Application {
-    move |mut environ: Environ, mut start_response: StartResponse| {
+    gateway::application(move |mut environ, mut start_response| {
         let path = environ.get("PATH_INFO").unwrap_or_default().to_vec();
         match path.strip_prefix(prefix.as_bytes()) {
             Some(rest @ ([] | [b'/', ..])) => {
@@ -116,13 +85,13 @@ fn mounted(prefix: &'static str, application: impl Application) -> impl Applicat
                 let script = [script, prefix.as_bytes()].concat();
                 environ.set("SCRIPT_NAME", script);
                 environ.set("PATH_INFO", rest);
-                application(environ, start_response)
+                application.call(environ, start_response)
             }
             _ => {
                 let plain = headers([("Content-Type", "text/plain")]);
-                start_response("404 Not Found", plain, None)?;
-                Ok(gateway::once("There is nothing here.\n"))
+                start_response.start("404 Not Found", plain)?;
+                Ok(Body::from("There is nothing here.\n"))
             }
         }
-    }
+    })
 }

@@ -7,12 +7,13 @@
 //! what it is to webserver2.
 
 use clap::Parser;
-use gateway::connection::{print_request, print_response, Connection};
-use gateway::http::{Limits, Refused};
-use gateway::log::{complain, complain_of_panics, outlive_file_limit, print};
-use gateway::{options, refuse, respond, validator, Application, Environ, StartResponse};
+use gateway::connection::{print_request, Connection};
+use gateway::http::Limits;
+use gateway::log::{complain, print};
+use gateway::options::{self, cannot_bind};
+use gateway::{respond, validator, Application, Body, Environ};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::ops::Range;
 use std::process::ExitCode;
 use std::thread;
@@ -36,21 +37,13 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    complain_of_panics();
-    outlive_file_limit();
-    match run(options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(error);
-            ExitCode::FAILURE
-        }
-    }
+    options::main(run)
 }
 
 fn run(options: Options) -> gateway::Result<()> {
     let application: Box<dyn Application> = match options.application.as_str() {
         "rangeapp:app" => Box::new(validator(app())),
-        name => apps::load(name)?,
+        name => Box::new(apps::load(name)?),
     };
     apps::finish_on_signals();
     let served = serve_forever(&options, &application);
@@ -60,14 +53,7 @@ fn run(options: Options) -> gateway::Result<()> {
 
 fn serve_forever(options: &Options, application: &dyn Application) -> io::Result<()> {
     let address = options.address.as_str();
-    let listener = TcpListener::bind(address).map_err(|error| {
-        let why = match address.starts_with(':') {
-            true => "no host before the port".to_string(),
-            false => error.to_string(),
-        };
-        let hint = "another address can be the last argument";
-        io::Error::new(error.kind(), format!("bind {address}: {why}; {hint}"))
-    })?;
+    let listener = TcpListener::bind(address).map_err(|error| cannot_bind(address, error))?;
     let address = listener.local_addr()?;
     print(format!("Serving HTTP on http://{address}/ ...\n").as_bytes());
 
@@ -75,8 +61,12 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
         match listener.accept() {
             Ok((connection, peer)) => {
                 let connection = Connection::new(connection, peer);
-                let handled = handle_request(connection, address, &options.limits, application);
-                if let Err(error) = handled {
+                let answered =
+                    connection.answer(&options.limits, print_request, |request, output| {
+                        let environ = request.environ(address, SOFTWARE);
+                        respond(application, environ, output)
+                    });
+                if let Err(error) = answered {
                     complain(format!("{peer}: {error}"));
                 }
             }
@@ -89,31 +79,11 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
     }
 }
 
-fn handle_request(
-    connection: Connection,
-    server: SocketAddr,
-    limits: &Limits,
-    application: &dyn Application,
-) -> gateway::Result<()> {
-    let outcome = match connection.read_request(limits, print_request) {
-        Ok(Some(request)) => {
-            let environ = request.environ(server, SOFTWARE);
-            respond(application, environ, connection.clone())
-        }
-        Ok(None) => return Ok(()), // the client has left without a word
-        Err(error) if Refused::of(&error).is_some() => refuse(error, connection.clone()),
-        Err(error) => return Err(error.into()),
-    };
-    connection.close(limits.linger); // before we print: the client waits for the close
-    print_response(&outcome);
-    outcome.error.map_or(Ok(()), Err)
-}
-
 /// Numbered lines: all of them, or the range that is asked for.
 fn app() -> impl Application {
     let lines = (0..LINES).map(|number| format!("{number:09}\n"));
     let document = lines.collect::<String>().into_bytes();
-    move |environ: Environ, mut start_response: StartResponse| {
+    gateway::application(move |environ, mut start_response| {
         let size = document.len();
         let mut headers =
             gateway::headers([("Content-Type", "text/plain"), ("Accept-Ranges", "bytes")]);
@@ -129,9 +99,9 @@ fn app() -> impl Application {
                 ("416 Range Not Satisfiable", 0..0)
             }
         };
-        start_response(status, headers, None)?;
-        Ok(gateway::once(&document[range]))
-    }
+        start_response.start(status, headers)?;
+        Ok(Body::from(&document[range]))
+    })
 }
 
 /// What a request wants of a document.
@@ -149,7 +119,7 @@ fn wanted(environ: &Environ, size: usize) -> Wanted {
     let get = environ.get("REQUEST_METHOD") == Some(b"GET");
     // Names a version of the document, which has none (section 13.1.5).
     let condition = environ.get("HTTP_IF_RANGE").is_some();
-    let range = environ.text("HTTP_RANGE");
+    let range = environ.text("HTTP_RANGE").unwrap_or_default();
     match range.split_once('=') {
         Some((unit, range)) if get && !condition && unit.eq_ignore_ascii_case("bytes") => {
             part(range.trim(), size).unwrap_or(Wanted::Whole)

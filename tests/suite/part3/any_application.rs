@@ -183,8 +183,8 @@ fn curious(environ: gateway::Environ, mut start: gateway::StartResponse) -> gate
     let _ = waitid(id, HOW);
     let child = child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
     let gateway::Environ { multithread, multiprocess, run_once, .. } = environ;
-    start("200 OK", Vec::new(), None)?;
-    Ok(gateway::once(format!(
+    start.start("200 OK", Vec::new())?;
+    Ok(gateway::Body::from(format!(
         "visits: {visits}; multithread, multiprocess, run_once: {multithread}, {multiprocess}, \
          {run_once}; child: {child}"
     )))

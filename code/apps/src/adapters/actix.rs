@@ -45,7 +45,7 @@ where
     let made = boot(LocalSet::new().run_until(made))?;
     let service = made.map_err(|()| "actix could not make the App")?;
 
-    Ok(move |mut environ: Environ, start_response: StartResponse| {
+    Ok(gateway::application(move |mut environ, start_response| {
         let (chunks, refusal) = Chunks::of(&mut environ);
         let chunks = stream::iter(chunks).map(|chunk| chunk.map_err(PayloadError::Io));
         let payload = Payload::Stream {
@@ -60,7 +60,7 @@ where
         };
         refusal.check()?;
         answer(response, start_response, runtime, tasks)
-    })
+    }))
 }
 // ANCHOR_END: application
 
@@ -98,7 +98,7 @@ fn answer(
     let fields = fields.map(|(name, value)| (name.as_str(), value.as_bytes()));
     let reason = Some(head.head().reason());
     start(start_response, head.status().as_u16(), reason, fields)?;
-    Ok(Box::new(Chunked {
+    Ok(gateway::Body::new(Chunked {
         runtime,
         tasks,
         body,

@@ -20,7 +20,7 @@ use tower::ServiceExt;
 /// for more of it, that of the answer is made when the server asks. Trailers are
 /// left out: the interface has no place for them.
 pub fn application(router: Router) -> impl Application + Send + Sync {
-    move |mut environ: Environ, start_response: StartResponse| {
+    gateway::application(move |mut environ, start_response| {
         let (chunks, refusal) = Chunks::of(&mut environ);
         let request = request(&environ, Body::from_stream(stream::iter(chunks)))?;
 
@@ -28,7 +28,7 @@ pub fn application(router: Router) -> impl Application + Send + Sync {
         let Ok(response) = runtime.block_on(router.clone().oneshot(request));
         refusal.check()?;
         answer(response, start_response, runtime)
-    }
+    })
 }
 // ANCHOR_END: application
 
@@ -61,7 +61,7 @@ fn answer(
     let fields = fields.map(|(name, value)| (name.as_str(), value.as_bytes()));
     let (code, reason) = (head.status.as_u16(), head.status.canonical_reason());
     start(start_response, code, reason, fields)?;
-    Ok(Box::new(Frames { runtime, body }))
+    Ok(gateway::Body::new(Frames { runtime, body }))
 }
 // ANCHOR_END: answer
 

@@ -45,12 +45,12 @@ pub fn application(rocket: Rocket<Build>) -> Result<impl Application + Send + Sy
     // is one for as long as the process lives.
     let client: &'static Client = Box::leak(Box::new(client));
 
-    Ok(move |mut environ: Environ, start_response: StartResponse| {
+    Ok(gateway::application(move |mut environ, start_response| {
         let request = request(client, &mut environ)?;
         let runtime = runtime()?;
         let response = runtime.block_on(request.dispatch());
         answer(response, start_response, runtime)
-    })
+    }))
 }
 // ANCHOR_END: application
 
@@ -76,7 +76,8 @@ fn request(client: &'static Client, environ: &mut Environ) -> Result<LocalReques
         return Err(TOO_LARGE.into());
     }
 
-    let method = environ.text("REQUEST_METHOD").parse::<Method>();
+    let text = |name: &str| environ.text(name).unwrap_or_default();
+    let method = text("REQUEST_METHOD").parse::<Method>();
     let method = method.map_err(|_| UNKNOWN_METHOD)?;
     let mut request = client.req(method, target(environ, &["PATH_INFO"]));
     request.set_body(body);
@@ -87,9 +88,9 @@ fn request(client: &'static Client, environ: &mut Environ) -> Result<LocalReques
         }
     }
     // Its server reads these two, and the client leaves them to the test.
-    let cookies = Cookie::split_parse_encoded(environ.text("HTTP_COOKIE"));
+    let cookies = Cookie::split_parse_encoded(text("HTTP_COOKIE"));
     let mut request = request.cookies(cookies.flatten());
-    if let Ok(host) = Host::parse_owned(environ.text("HTTP_HOST")) {
+    if let Ok(host) = Host::parse_owned(text("HTTP_HOST")) {
         request.set_host(host);
     }
     Ok(match peer(environ) {
@@ -111,7 +112,7 @@ fn answer(
     let status = response.status();
     start(start_response, status.code, status.reason(), fields)?;
     let response = Some(response);
-    Ok(Box::new(Chunked { runtime, response }))
+    Ok(gateway::Body::new(Chunked { runtime, response }))
 }
 // ANCHOR_END: answer
 

@@ -3,7 +3,7 @@
 use super::exceptions::{traceback, wrong_type};
 use super::finish::Request;
 use super::streams::Streams;
-use gateway::Result;
+use gateway::{Body, Result};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyIterator};
 
@@ -13,8 +13,8 @@ pub(super) struct PythonBody {
     /// None once it has been closed.
     iterable: Option<Py<PyAny>>,
     chunks: Option<Py<PyIterator>>,
-    /// Chunks to come, where the iterable knows how many it has.
-    remaining: Option<usize>,
+    /// The first chunk, where it is the only one.
+    only: Option<Vec<u8>>,
     streams: Streams,
     /// The call that it is of; none while that has not returned.
     request: Option<Request>,
@@ -23,21 +23,36 @@ pub(super) struct PythonBody {
 impl PythonBody {
     pub(super) fn new(iterable: Bound<'_, PyAny>, streams: Streams) -> PyResult<PythonBody> {
         let mut body = PythonBody {
-            remaining: iterable.len().ok(), // a generator has none
             iterable: Some(iterable.clone().unbind()),
             chunks: None,
+            only: None,
             streams,
             request: None,
         };
         // From here on it is closed whatever comes.
-        body.chunks = Some(iterable.try_iter()?.unbind());
+        let mut chunks = iterable.try_iter()?;
+        body.chunks = Some(chunks.clone().unbind());
+        // PEP 3333 lets a server count the bytes of a single chunk. A generator has
+        // no length.
+        if iterable.len().is_ok_and(|length| length == 1) {
+            body.only = chunks
+                .next()
+                .transpose()?
+                .map(|chunk| to_bytes(&chunk))
+                .transpose()?;
+        }
         Ok(body)
     }
 
-    /// The call ends with this body.
-    pub(super) fn of(mut self, request: Request) -> PythonBody {
+    /// As the body of our interface. The call ends with it.
+    pub(super) fn of(mut self, request: Request) -> Body {
         self.request = Some(request);
-        self
+        let length = self.only.as_ref().map(|chunk| chunk.len() as u64);
+        let body = Body::new(self);
+        match length {
+            Some(length) => body.with_length(length),
+            None => body,
+        }
     }
 }
 // ANCHOR_END: body
@@ -49,18 +64,15 @@ impl Iterator for PythonBody {
     /// Holds Python's lock for as long as Python makes the chunk. The server
     /// sends it without.
     fn next(&mut self) -> Option<Result<Vec<u8>>> {
+        if let Some(only) = self.only.take() {
+            return Some(Ok(only));
+        }
         let chunks = self.chunks.as_ref()?;
-        let next = Python::attach(|py| {
+        Python::attach(|py| {
             let chunk = chunks.bind(py).clone().next()?;
             let bytes = chunk.and_then(|chunk| to_bytes(&chunk));
             Some(bytes.map_err(|exception| self.streams.report(py, exception)))
-        });
-        self.remaining = self.remaining.map(|chunks| chunks.saturating_sub(1));
-        next
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (0, self.remaining)
+        })
     }
 }
 

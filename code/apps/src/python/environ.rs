@@ -17,7 +17,7 @@ pub(super) fn to_dict<'py>(
         dict.set_item(name, native(py, value))?;
     }
     dict.set_item("wsgi.version", environ.version)?;
-    dict.set_item("wsgi.url_scheme", &environ.url_scheme)?;
+    dict.set_item("wsgi.url_scheme", environ.url_scheme)?;
     dict.set_item("wsgi.input", streams.input(py)?)?;
     dict.set_item("wsgi.errors", streams.errors(py)?)?;
     dict.set_item("wsgi.multithread", environ.multithread)?;

@@ -3,8 +3,7 @@
 use super::application;
 use super::exceptions::{line, say, traceback, type_name};
 use super::interpreter::{keeping_signals, start, virtual_environment};
-use crate::LoadError;
-use gateway::Application;
+use crate::{LoadError, Loaded};
 use pyo3::exceptions::{PyAttributeError, PyModuleNotFoundError, PySyntaxError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule, PyTuple, PyType};
@@ -20,12 +19,12 @@ use pyo3::types::{PyDict, PyModule, PyTuple, PyType};
 ///
 /// Whatever stands in its way, in a line; after a traceback where the module
 /// itself has failed.
-pub(crate) fn load(name: &str) -> Result<Box<dyn Application>, LoadError> {
+pub(crate) fn load(name: &str) -> Result<Loaded, LoadError> {
     let (module, callable) = crate::parts(name);
     start().map_err(LoadError::Python)?;
     Python::attach(|py| {
         let found = find(py, module, callable).map_err(LoadError::Python)?;
-        Ok(Box::new(application(found.unbind())) as Box<dyn Application>)
+        Ok(Loaded::Shared(Box::new(application(found.unbind()))))
     })
 }
 // ANCHOR_END: load

@@ -35,26 +35,26 @@ pub(crate) use import::load;
 
 use body::PythonBody;
 use finish::Request;
-use gateway::{Application, Body, Environ, StartResponse};
+use gateway::{Application, Environ, StartResponse};
 use length::give_length;
 use pyo3::prelude::*;
 use streams::Streams;
 
 // ANCHOR: application
 /// A callable of Python's as an application of ours.
-fn application(callable: Py<PyAny>) -> impl Application {
-    move |mut environ: Environ, start_response: StartResponse| {
+fn application(callable: Py<PyAny>) -> impl Application + Send + Sync {
+    gateway::application(move |mut environ, start_response| {
         let request = Request::begin();
         give_length(&mut environ)?;
         let streams = Streams::of(&mut environ);
         Python::attach(|py| {
             let answer = call(py, &callable, &environ, &streams, start_response);
             match answer {
-                Ok(body) => Ok(Box::new(body.of(request)) as Body),
+                Ok(body) => Ok(body.of(request)),
                 Err(exception) => Err(streams.report(py, exception)),
             }
         })
-    }
+    })
 }
 
 fn call(

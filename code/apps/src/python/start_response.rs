@@ -43,7 +43,7 @@ impl Start {
         let given = exc_info.map(Given::of).transpose()?.flatten();
 
         let error = given.map(gateway::Error::from);
-        let started = lock(&self.0)(status, headers, error);
+        let started = lock(&self.0).call(status, headers, error);
         let write = started.map_err(|error| into_exception(py, error))?;
         Ok(Write(Mutex::new(write)))
     }

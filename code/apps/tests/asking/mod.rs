@@ -47,7 +47,8 @@ impl Answer {
 pub fn ask(application: &dyn Application, request: impl Into<Vec<u8>>) -> Answer {
     let mut connection = io::Cursor::new(request.into());
     let limits = Limits::DEFAULT;
-    let head = Head::parse(&read_head(&mut connection, &limits).unwrap(), &limits).unwrap();
+    let bytes = read_head(&mut connection, &limits).unwrap();
+    let head = Head::parse(&bytes, &limits).unwrap();
     let body = RequestBody::new(connection, head.framing, &limits);
     ask_with(
         application,
@@ -58,11 +59,8 @@ pub fn ask(application: &dyn Application, request: impl Into<Vec<u8>>) -> Answer
 
 /// The same, with a body that comes as it likes.
 pub fn request(application: &dyn Application, line: &str, body: Input, output: Output) -> Answer {
-    let head = Head::parse(
-        format!("{line} HTTP/1.0\r\n\r\n").as_bytes(),
-        &Limits::DEFAULT,
-    )
-    .unwrap();
+    let bytes = format!("{line} HTTP/1.0\r\n\r\n");
+    let head = Head::parse(bytes.as_bytes(), &Limits::DEFAULT).unwrap();
     ask_with(application, environ(&head, body), output)
 }
 
