@@ -38,6 +38,18 @@ pub fn soon(mut condition: impl FnMut() -> bool) -> bool {
     true
 }
 
+/// Whether `condition` holds within [`LIMIT`]: for what a busy machine may keep from
+/// happening many times, but not each time.
+pub fn at_last(mut condition: impl FnMut() -> bool) -> bool {
+    let start = Instant::now();
+    while !condition() {
+        if start.elapsed() > LIMIT {
+            return false;
+        }
+    }
+    true
+}
+
 /// Waits until `condition` gives something, and fails the test after [`LIMIT`].
 pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();

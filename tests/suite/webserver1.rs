@@ -379,7 +379,7 @@ fn a_stop_loses_no_client() {
     for program in ["webserver1", "whole_request", "patience"] {
         let server = Server::start(program);
         // It may lose its patience with a client who comes too late.
-        let served = (0..10).any(|_| {
+        let served = tests::at_last(|| {
             let mut client = server.connect();
             server.wait_for_state('S');
             server.signal(Signal::SIGSTOP);
