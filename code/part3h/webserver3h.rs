@@ -8,7 +8,7 @@
 //! before the first fork. Ctrl-C ends it.
 
 use clap::Parser;
-use gateway::connection::{accept, print_request, Connection};
+use gateway::connection::{accept, print_request_of, Connection};
 use gateway::http::Limits;
 use gateway::log::{complain, print};
 use gateway::options::{self, cannot_bind};
@@ -157,8 +157,8 @@ fn handle_request(
     application: &dyn Application,
 ) -> gateway::Result<()> {
     let log = |head: &[u8]| {
-        print(format!("child pid {}, parent pid {}\n", getpid(), getppid()).as_bytes());
-        print_request(head);
+        let pids = format!("child pid {}, parent pid {}\n", getpid(), getppid());
+        print_request_of(&pids, head);
     };
     connection.answer(limits, log, |request, output| {
         let mut environ = request.environ(server, SOFTWARE);

@@ -25,7 +25,10 @@ impl Children {
     /// Reaps those that have ended, of our own children. What the application has
     /// started, in a thread of its own, is left to the application.
     pub fn reap(&mut self) {
-        while let Some(child) = one_that_has_ended() {
+        while !self.0.is_empty() {
+            let Some(child) = one_that_has_ended() else {
+                return;
+            };
             if self.0.remove(&child) {
                 is_there(child);
             } else {

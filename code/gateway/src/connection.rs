@@ -311,7 +311,12 @@ fn unacknowledged(stream: &TcpStream) -> Option<c_int> {
 /// Prints the head of a request, each line behind a `<`, as `curl -v` prints what
 /// comes.
 pub fn print_request(head: &[u8]) {
-    print(&marked(b'<', head));
+    print_request_of("", head);
+}
+
+/// The same, behind a line about the process that has read it.
+pub fn print_request_of(process: &str, head: &[u8]) {
+    print(&[process.as_bytes(), &marked(b'<', head)].concat());
 }
 
 /// Prints the head of an answer, each line behind a `>`, and how many bytes of a

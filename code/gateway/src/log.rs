@@ -83,15 +83,14 @@ pub fn outlive_file_limit() {
 /// out, and counted; the count is told before the next text.
 fn write_now(to: BorrowedFd, text: &[u8], left_out: &AtomicUsize) {
     let before = left_out.swap(0, Ordering::Relaxed);
-    let mut gap = String::new();
     if before > 0 {
-        let _ = write!(gap, "\n[{before} bytes were left out: nobody read them]\n");
+        let gap = format!("\n[{before} bytes were left out: nobody read them]\n");
+        if write_some(to, gap.as_bytes()) < gap.len() {
+            left_out.fetch_add(before + text.len(), Ordering::Relaxed);
+            return;
+        }
     }
-    let told = write_some(to, gap.as_bytes());
-    let lost = match told == gap.len() {
-        true => text.len() - write_some(to, text),
-        false => before + text.len(),
-    };
+    let lost = text.len() - write_some(to, text);
     left_out.fetch_add(lost, Ordering::Relaxed);
 }
 
