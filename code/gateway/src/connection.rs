@@ -147,7 +147,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// A [`Refused`](crate::http::Refused) request; any error of the connection.
+    /// A [`Refused`] request; any error of the connection.
     pub fn read_request(
         &self,
         limits: &Limits,
