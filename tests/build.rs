@@ -5,12 +5,12 @@
 //! it stands in its chapter, so that the name of its test tells the place:
 //! `part1_one_page_line_47`.
 //!
-//! Makes the program of the wrong answers as well: see `wrong/main.rs`.
+//! Makes the programs with a change in them as well: see `changed/main.rs`.
 //!
 //! What a chapter cuts out of a library is no program: it is compiled where it
 //! stands, with its library, which these tests are built with.
 
-use book::course::{Chapter, Course};
+use book::course::{Chapter, Course, Program};
 use book::includes::{expand, unused_anchors};
 use book::transcript::{blocks, fences, Block, Line};
 use book::Problem;
@@ -24,6 +24,7 @@ fn main() {
         println!("cargo::rerun-if-changed=../{path}");
     }
     println!("cargo::rerun-if-changed=wrong");
+    println!("cargo::rerun-if-changed=changed");
     // Cargo prints an error of this form as one line, without a backtrace.
     if let Err(problems) = generate() {
         for problem in problems {
@@ -36,7 +37,7 @@ fn generate() -> Result<(), Vec<Problem>> {
     let root = book::root();
     let out = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default());
     let course = Course::load(&root).map_err(|problem| vec![problem])?;
-    write_wrong_answers(&course, &out).map_err(|problem| vec![problem])?;
+    write_changed(&course, &out).map_err(|problem| vec![problem])?;
     let mut chapters = course.chapters().map_err(|problem| vec![problem])?;
     chapters.push(read(&root, "README.md").map_err(|problem| vec![problem])?);
 
@@ -135,8 +136,40 @@ fn write_snippets(
     Ok((files, includes))
 }
 
-/// The modules of the wrong answers, and a `main` that chooses one of them.
-fn write_wrong_answers(course: &Course, out: &Path) -> Result<(), Problem> {
+/// A module for each program with a change in it, and a `main` that chooses one.
+fn write_changed(course: &Course, out: &Path) -> Result<(), Problem> {
+    let mut sources = wrong_answers(course)?;
+    sources.push(("curious".to_string(), curious(course)?));
+    sources.extend(handlers(course)?);
+    let folder = out.join("changed");
+    let mut modules = String::new();
+    let mut arms = String::new();
+    for (number, (name, source)) in sources.into_iter().enumerate() {
+        let file = folder.join(format!("{name}.rs"));
+        fs::create_dir_all(&folder)
+            .and_then(|()| fs::write(&file, source))
+            .map_err(|error| Problem::new(&file, 0, error.to_string()))?;
+        let path = file.display().to_string();
+        let _ = writeln!(
+            modules,
+            "#[path = {path:?}]\n#[allow(warnings, clippy::all)]\nmod program_{number};"
+        );
+        let _ = writeln!(arms, "        {name:?} => program_{number}::main(),");
+    }
+    let main = format!(
+        "{modules}\nfn main() -> std::process::ExitCode {{\n    \
+         let name = std::env::args_os().next().unwrap_or_default();\n    \
+         let name = std::path::Path::new(&name).file_name().unwrap_or_default();\n    \
+         match name.to_string_lossy().as_ref() {{\n{arms}        name => {{\n            \
+         eprintln!(\"there is no changed program of the name {{name}}\");\n            \
+         std::process::ExitCode::FAILURE\n        }}\n    }}\n}}\n"
+    );
+    let file = out.join("changed.rs");
+    fs::write(&file, main).map_err(|error| Problem::new(&file, 0, error.to_string()))
+}
+
+/// The wrong answers to the exercises, as EXERCISE.NAME.
+fn wrong_answers(course: &Course) -> Result<Vec<(String, String)>, Problem> {
     let problem = |file: &Path, what: String| Problem::new(file, 0, what);
     let list = |folder: &Path| -> Result<Vec<PathBuf>, Problem> {
         let entries = fs::read_dir(folder).map_err(|error| problem(folder, error.to_string()))?;
@@ -144,13 +177,8 @@ fn write_wrong_answers(course: &Course, out: &Path) -> Result<(), Problem> {
         files.sort();
         Ok(files)
     };
-    let mut modules = String::new();
-    let mut arms = String::new();
-    let folder = out.join("wrong");
+    let mut answers = Vec::new();
     for exercise in list(&course.root.join("tests/wrong"))? {
-        if !exercise.is_dir() {
-            continue; // main.rs
-        }
         for file in list(&exercise)? {
             let stem = |path: &Path| {
                 let stem = path.file_stem().unwrap_or_default();
@@ -174,32 +202,59 @@ fn write_wrong_answers(course: &Course, out: &Path) -> Result<(), Problem> {
                     format!("{}: {what}", file.display())
                 ),
             };
-            let module = folder.join(format!("{exercise}.{name}.rs"));
-            fs::create_dir_all(&folder)
-                .and_then(|()| fs::write(&module, source))
-                .map_err(|error| problem(&module, error.to_string()))?;
-            let path = module.display().to_string();
-            let _ = writeln!(
-                modules,
-                "#[path = {path:?}]\n#[allow(warnings, clippy::all)]\nmod {exercise}_{name};"
-            );
-            let _ = writeln!(
-                arms,
-                "        \"{exercise}.{name}\" => {exercise}_{name}::main(),"
-            );
+            answers.push((format!("{exercise}.{name}"), source));
         }
     }
-    let main = format!(
-        "{modules}\nfn main() -> std::process::ExitCode {{\n    \
-         let name = std::env::args_os().next().unwrap_or_default();\n    \
-         let name = std::path::Path::new(&name).file_name().unwrap_or_default();\n    \
-         match name.to_string_lossy().as_ref() {{\n{arms}        name => {{\n            \
-         eprintln!(\"there is no wrong answer of the name {{name}}\");\n            \
-         std::process::ExitCode::FAILURE\n        }}\n    }}\n}}\n"
-    );
-    let file = out.join("wrong_answers.rs");
-    fs::write(&file, main).map_err(|error| problem(&file, error.to_string()))
+    Ok(answers)
 }
+
+/// What `main` is called in a file of the course, and here.
+const MAIN: &str = "fn main() -> ExitCode {";
+const PUBLIC_MAIN: &str = "pub fn main() -> ExitCode {";
+
+/// `webserver3h` with an application of the tests built in, `changed/curious.rs`.
+fn curious(course: &Course) -> Result<String, Problem> {
+    let server = course.program("webserver3h");
+    let server = server.map(Program::source).unwrap_or_default();
+    let file = course.root.join("tests/changed/curious.rs");
+    let application = fs::read_to_string(&file);
+    let application = application.map_err(|error| Problem::new(&file, 0, error.to_string()))?;
+    let loads = "apps::load(&options.application)?";
+    if server.matches(loads).count() != 1 || server.matches(MAIN).count() != 1 {
+        let what = "webserver3h loads its application otherwise";
+        return Err(Problem::new(&file, 0, what.to_string()));
+    }
+    let own = "{ start_programs(); Box::new(curious) as Box<dyn Application> }";
+    let server = server.replace(loads, own).replace(MAIN, PUBLIC_MAIN);
+    Ok(server + "\n" + &application)
+}
+
+/// The programs with a handler for SIGCHLD, as handler.NAME, with another `main`: it
+/// calls the handler with no child there, so that its last call fails, and exits with
+/// what `errno` is then. It was 77 before.
+fn handlers(course: &Course) -> Result<Vec<(String, String)>, Problem> {
+    let mut handlers = Vec::new();
+    for program in &course.programs {
+        let source = program.source();
+        if !source.contains(HANDLER) {
+            continue;
+        }
+        if source.matches(MAIN).count() != 1 {
+            let what = format!("{} has no `{MAIN}`", program.name);
+            return Err(Problem::new("tests/build.rs", 0, what));
+        }
+        let server = source.replace(MAIN, "#[allow(dead_code)]\nfn server() -> ExitCode {");
+        let main = "nix::errno::Errno::set_raw(77);\n    \
+                    reap(nix::libc::SIGCHLD);\n    \
+                    ExitCode::from(nix::errno::Errno::last_raw() as u8)";
+        let changed = format!("{server}\n{PUBLIC_MAIN}\n    {main}\n}}\n");
+        handlers.push((format!("handler.{}", program.name), changed));
+    }
+    Ok(handlers)
+}
+
+/// How a handler for SIGCHLD begins, in the programs that have one.
+const HANDLER: &str = "extern \"C\" fn reap(";
 
 /// A solution with the changes of a wrong answer.
 fn wrong(source: String, answer: &toml::Table) -> Result<String, String> {
@@ -209,8 +264,7 @@ fn wrong(source: String, answer: &toml::Table) -> Result<String, String> {
     };
     let changes = answer.get("change").and_then(|changes| changes.as_array());
     let changes = changes.ok_or("it changes nothing")?;
-    let main = "fn main() -> ExitCode {";
-    let mut source = source.replacen(main, &format!("pub {main}"), 1);
+    let mut source = source.replacen(MAIN, PUBLIC_MAIN, 1);
     for change in changes {
         let change = change.as_table().ok_or("a change is a table")?;
         let (from, to) = (text(change, "from")?, text(change, "to")?);

@@ -1,9 +1,9 @@
 //! A client that says exactly what it is told, and reports exactly what it
 //! gets.
 
-use crate::{LIMIT, SILENCE};
+use crate::{read_once, LIMIT, SILENCE};
 use nix::sys::socket::{setsockopt, sockopt};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
@@ -96,7 +96,7 @@ impl Client {
         let set = self.stream.set_read_timeout(Some(LIMIT));
         set.expect("the patience is not zero");
         let mut chunk = [0; 65536];
-        let read = self.stream.read(&mut chunk);
+        let read = read_once(&self.stream, &mut chunk);
         let read = read.unwrap_or_else(|error| panic!("read from the server: {error}"));
         chunk[..read].to_vec()
     }
@@ -124,7 +124,7 @@ impl Client {
         let mut chunk = [0; 65536];
         let set = self.stream.set_nonblocking(true);
         set.expect("every socket takes this flag");
-        while let Ok(read @ 1..) = self.stream.read(&mut chunk) {
+        while let Ok(read @ 1..) = read_once(&self.stream, &mut chunk) {
             bytes.extend_from_slice(&chunk[..read]);
         }
         let set = self.stream.set_nonblocking(false);
@@ -146,9 +146,8 @@ impl Client {
         let mut bytes = Vec::new();
         let mut byte = [0];
         while !bytes.ends_with(end.as_bytes()) {
-            match self.stream.read(&mut byte) {
+            match read_once(&self.stream, &mut byte) {
                 Ok(1..) => bytes.push(byte[0]),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Ok(0) | Err(_) => break,
             }
         }
@@ -161,13 +160,12 @@ impl Client {
         let mut bytes = Vec::new();
         let mut chunk = [0; 65536];
         loop {
-            match self.stream.read(&mut chunk) {
+            match read_once(&self.stream, &mut chunk) {
                 Ok(0) => return (bytes, End::Closed),
                 Ok(read) => bytes.extend_from_slice(&chunk[..read]),
                 Err(error) => match error.kind() {
                     ErrorKind::ConnectionReset => return (bytes, End::Reset),
                     ErrorKind::WouldBlock | ErrorKind::TimedOut => return (bytes, End::Silent),
-                    ErrorKind::Interrupted => {}
                     _ => panic!("read from the server: {error}"),
                 },
             }

@@ -134,3 +134,18 @@ pub fn has_tool(name: &str) -> bool {
 fn is_executable(file: &Path) -> bool {
     nix::unistd::access(file, nix::unistd::AccessFlags::X_OK).is_ok() && file.is_file()
 }
+
+/// One read, again where a signal has interrupted it. (With a timeout set, even a stop
+/// and a continue do that, as a machine does to all of a test when it is suspended.)
+///
+/// # Errors
+///
+/// Any other than [`ErrorKind::Interrupted`](std::io::ErrorKind::Interrupted).
+pub fn read_once(mut from: impl std::io::Read, into: &mut [u8]) -> std::io::Result<usize> {
+    loop {
+        match from.read(into) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            read => return read,
+        }
+    }
+}

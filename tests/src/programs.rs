@@ -174,8 +174,10 @@ pub fn folder() -> PathBuf {
     folder.unwrap_or(Path::new("target/debug")).to_path_buf()
 }
 
-/// Builds programs, given as their names and texts, in a package of their own, with
-/// these lines of `[dependencies]`, and gives the folder of the executables.
+/// Compiles programs, given as their names and texts, in a package of their own, with
+/// these lines of `[dependencies]`. They are programs whose text has been linked and
+/// started already, under another manifest, so the compiler stops before it writes
+/// machine code.
 ///
 /// # Errors
 ///
@@ -184,11 +186,11 @@ pub fn folder() -> PathBuf {
 /// # Panics
 ///
 /// When the files cannot be written.
-pub fn build_alone(
+pub fn check_alone(
     package: &str,
     programs: &[(String, String)],
     dependencies: &BTreeSet<String>,
-) -> Result<PathBuf, String> {
+) -> Result<(), String> {
     let alone = folder().join("../tmp/alone");
     let folder = alone.join(package);
     let dependencies: Vec<&str> = dependencies.iter().map(String::as_str).collect();
@@ -201,7 +203,7 @@ pub fn build_alone(
     let lock = fs::read_to_string(book::root().join("Cargo.lock"));
     let lock = lock.expect("the workspace has one");
     let mut cargo = cargo();
-    cargo.args(["build", "--offline", "--quiet", "--color=never"]);
+    cargo.args(["check", "--offline", "--quiet", "--color=never"]);
     write(&folder.join("Cargo.toml"), &manifest);
     write(&folder.join("Cargo.lock"), &lock);
     for (name, text) in programs {
@@ -209,14 +211,13 @@ pub fn build_alone(
         cargo.args(["--bin", name]);
     }
     let target = alone.join("target");
-    cargo.env("CARGO_PROFILE_DEV_DEBUG", "0"); // links faster
-                                               // What the copies of suite/pages.rs have compiled already is not compiled once more.
+    // What the copies of suite/pages.rs have compiled already is not compiled once more.
     cargo.env("CARGO_BUILD_BUILD_DIR", alone.join("../copies/target"));
     let output = cargo.arg("--target-dir").arg(&target);
     let output = output.current_dir(&folder).output();
     let output = output.map_err(|error| format!("run cargo: {error}"))?;
     match output.status.success() {
-        true => Ok(target.join("debug")),
+        true => Ok(()),
         false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
     }
 }

@@ -2,7 +2,9 @@
 
 use crate::client::Client;
 use crate::processes::{self, Process};
-use crate::{keep_inherited_descriptors, programs, soon, wait_for, watcher, Pause, LIMIT};
+use crate::{
+    keep_inherited_descriptors, programs, read_once, soon, wait_for, watcher, Pause, LIMIT,
+};
 use nix::fcntl::{fcntl, FcntlArg, OFlag};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::resource::{setrlimit, Resource};
@@ -10,7 +12,7 @@ use nix::sys::signal::{kill, killpg, signal, SigHandler, Signal};
 use nix::unistd::Pid;
 use std::fs;
 use std::fs::File;
-use std::io::{ErrorKind, Read as _};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
@@ -452,9 +454,8 @@ impl Collected {
         let mut read = self.read.lock().expect("no holder of the lock panics");
         let mut chunk = [0; 4096];
         while !read.at_end {
-            match (&self.pipe).read(&mut chunk) {
+            match read_once(&self.pipe, &mut chunk) {
                 Ok(number @ 1..) => read.bytes.extend_from_slice(&chunk[..number]),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Ok(0) | Err(_) => read.at_end = true,
             }

@@ -2,7 +2,7 @@
 //! one.
 
 use crate::watcher::let_ctrl_c_be_heard;
-use crate::{has_tool, keep_inherited_descriptors, python, soon, wait_for, Pause};
+use crate::{has_tool, keep_inherited_descriptors, python, read_once, soon, wait_for, Pause};
 use nix::fcntl::OFlag;
 use nix::libc;
 use nix::pty::{grantpt, posix_openpt, unlockpt, PtyMaster, Winsize};
@@ -11,7 +11,7 @@ use nix::sys::termios::{tcgetattr, tcsetattr, InputFlags, LocalFlags, OutputFlag
 use nix::unistd::{tcgetpgrp, Pid};
 use regex::Regex;
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
@@ -147,7 +147,7 @@ impl Terminal {
         let sink = Arc::clone(&screen);
         thread::spawn(move || {
             let mut chunk = [0; 4096];
-            while let Ok(read @ 1..) = reader.read(&mut chunk) {
+            while let Ok(read @ 1..) = read_once(&mut reader, &mut chunk) {
                 if let Ok(mut screen) = sink.lock() {
                     screen.extend_from_slice(&chunk[..read]);
                 }

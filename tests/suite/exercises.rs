@@ -17,8 +17,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::symlink;
-use std::path::Path;
 use std::process::Stdio;
 use std::sync::Mutex;
 use std::thread;
@@ -76,7 +74,7 @@ struct WrongAnswer {
     program: String,
 }
 
-/// Those that are kept for an exercise: see tests/wrong/main.rs.
+/// Those that are kept for an exercise: see tests/changed/main.rs.
 fn wrong_answers(exercise: &str) -> Vec<WrongAnswer> {
     let folder = book::root().join("tests/wrong").join(exercise);
     let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
@@ -85,18 +83,11 @@ fn wrong_answers(exercise: &str) -> Vec<WrongAnswer> {
         let text: toml::Table = fs::read_to_string(&file).unwrap().parse().unwrap();
         let text = |key: &str| text[key].as_str().unwrap().to_string();
         let name = file.file_stem().unwrap().to_string_lossy();
-        let link = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wrong");
-        fs::create_dir_all(&link).unwrap();
-        let link = link.join(format!("{exercise}.{name}"));
-        let program = Path::new(env!("CARGO_BIN_EXE_wrong_answers"));
-        if fs::read_link(&link).ok().as_deref() != Some(program) {
-            let _ = fs::remove_file(&link);
-            symlink(program, &link).unwrap();
-        }
+        let program = crate::changed(&format!("{exercise}.{name}"));
         WrongAnswer {
             what: text("what"),
             seen: text("seen"),
-            program: link.display().to_string(),
+            program: program.display().to_string(),
         }
     });
     answers.collect()

@@ -24,3 +24,21 @@ mod snippets;
 mod transcripts;
 mod webserver1;
 mod webserver2;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+/// A program of the course with a change in it: see `tests/changed/main.rs`.
+fn changed(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("changed");
+    fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("make {folder:?}: {error}"));
+    let link = folder.join(name);
+    let program = Path::new(env!("CARGO_BIN_EXE_changed"));
+    if fs::read_link(&link).ok().as_deref() != Some(program) {
+        let _ = fs::remove_file(&link);
+        let made = symlink(program, &link);
+        made.unwrap_or_else(|error| panic!("make {link:?}: {error}"));
+    }
+    link
+}

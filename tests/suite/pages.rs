@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
-use tests::programs::{build_alone, cargo, course};
+use tests::programs::{cargo, check_alone, course};
 use tests::say;
 
 /// The pages, built once for this binary, or what is wrong with the book.
@@ -317,9 +317,11 @@ fn figures_bring_their_colours() {
 }
 
 /// Each program's page lists it, and the listing, with the dependency lines
-/// that the page names, builds in an empty package.
+/// that the page names, compiles in an empty package.
 ///
-/// Those that name the same lines are built by one cargo: none gets anything of another.
+/// Those that name the same lines are checked by one cargo: none gets anything of another.
+/// What a copy may lack is a dependency or a feature of one, and `cargo check` finds it.
+/// The text has been linked and started as a program of its part.
 #[test]
 fn programs_can_be_copied() {
     let course = course();
@@ -357,17 +359,17 @@ fn programs_can_be_copied() {
             );
             write(&copies.join(name).join("Cargo.toml"), &manifest);
         }
-        if let Err(error) = build(&together, &copies.join("target"), &[]) {
+        if let Err(error) = check(&together, &copies.join("target"), &[]) {
             failed.push(format!(
-                "one of {names:?} does not build when copied:\n{error}"
+                "one of {names:?} does not compile when copied:\n{error}"
             ));
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
-/// What the reader types of each stage builds in a package of its own. They are built in
-/// one go: links take most of the time.
+/// What the reader types of each stage compiles in a package of its own. (That it links
+/// and runs is known from its file, which the transcripts start.)
 #[test]
 fn stages_can_be_typed() {
     let stages = course().programs.into_iter().filter(Program::is_stage);
@@ -378,8 +380,8 @@ fn stages_can_be_typed() {
         package.push((stage.name.clone(), stage.typed()));
     }
     for (number, (dependencies, stages)) in packages.iter().enumerate() {
-        let built = build_alone(&format!("stages-{number}"), stages, dependencies);
-        built.unwrap_or_else(|error| panic!("stages do not build when typed:\n{error}"));
+        let checked = check_alone(&format!("stages-{number}"), stages, dependencies);
+        checked.unwrap_or_else(|error| panic!("stages do not compile when typed:\n{error}"));
     }
 }
 
@@ -611,7 +613,7 @@ fn copy(folder: &Path, into: &Path) {
     }
 }
 
-/// Each part's folder builds outside of the workspace, with the libraries that
+/// Each part's folder compiles outside of the workspace, with the libraries that
 /// it names beside it.
 #[test]
 fn parts_can_be_copied() {
@@ -635,8 +637,9 @@ fn parts_can_be_copied() {
         }
         let lock = fs::read_to_string(book::root().join("Cargo.lock")).unwrap();
         write(&folder.join("Cargo.lock"), &lock);
-        let built = build(&folder, &copies.join("target"), &["--bins", "--examples"]);
-        built.unwrap_or_else(|error| panic!("code/{name} does not build when copied:\n{error}"));
+        let checked = check(&folder, &copies.join("target"), &["--bins", "--examples"]);
+        checked
+            .unwrap_or_else(|error| panic!("code/{name} does not compile when copied:\n{error}"));
     }
 }
 
@@ -657,18 +660,10 @@ fn listing(pages: &Pages, program: &Program) -> (String, String) {
     (listing, code("pre code.language-toml").unwrap_or_default())
 }
 
-fn build(folder: &Path, target: &Path, what: &[&str]) -> Result<(), String> {
+fn check(folder: &Path, target: &Path, what: &[&str]) -> Result<(), String> {
     let mut cargo = cargo();
-    cargo.args([
-        "build",
-        "--offline",
-        "--quiet",
-        "--color",
-        "never",
-        "--target-dir",
-    ]);
-    // Nobody looks into them with a debugger, and they link faster without.
-    cargo.env("CARGO_PROFILE_DEV_DEBUG", "0");
+    cargo.args(["check", "--offline", "--quiet", "--color=never"]);
+    cargo.arg("--target-dir");
     let output = cargo.arg(target).args(what).current_dir(folder).output();
     let output = output.map_err(|error| format!("run cargo: {error}"))?;
     match output.status.success() {

@@ -1,9 +1,7 @@
 //! The access log: a line for each request, however it ends, that says what the
 //! client was told.
 
-mod common;
-
-use common::{run, run_as, split, Wire};
+use crate::common::{run, run_as, split, Wire};
 use gateway::http::{Framing, Limits, RequestBody};
 use gateway::{access_log, headers, respond, validator};
 use gateway::{Application, Body, Environ, Result, StartResponse};

@@ -815,7 +815,7 @@ fn options_of_everything_has_no_path() {
     // RFC 9112, section 3.2.4: a whole URI with neither a path nor a query is `*`.
     for (target, path) in [("", ""), (":80", ""), ("/", "/"), ("?", "/"), ("?a=b", "/")] {
         let options = with(&format!("OPTIONS http://x{target} HTTP/1.1"), "");
-        let options = crate::environ(options);
+        let options = super::head::environ(options);
         assert_eq!(options.text("PATH_INFO").as_deref(), Some(path), "{target}");
         let get = format!("http://x{target}");
         assert_eq!(of_target(&get, "PATH_INFO"), "/", "{target}");

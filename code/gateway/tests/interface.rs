@@ -1,8 +1,6 @@
 //! The types of the interface, apart from any request.
 
-mod common;
-
-use common::{field, run, split, Wire};
+use crate::common::{field, run, split, Wire};
 use gateway::http::{Framing, Limits, RequestBody};
 use gateway::{access_log, headers, respond, validator, Application, Body, Environ, Failure};
 use gateway::{Result, Side, StartResponse};

@@ -10,7 +10,7 @@ fn a_panic_writes_no_control_characters() {
         gateway::log::complain_of_panics();
         panic!("\x1b[31mred\r\u{9b}2J\nand a second line");
     }
-    let name = "a_panic_writes_no_control_characters";
+    let name = "log::a_panic_writes_no_control_characters";
     for backtrace in ["0", "1"] {
         let mut again = Command::new(std::env::current_exe().unwrap());
         again.args(["--exact", name, "--nocapture"]);

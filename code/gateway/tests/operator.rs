@@ -1,9 +1,7 @@
 //! What is said on the standard error: seen from outside, by running a test of
 //! this file as a process of its own.
 
-mod common;
-
-use common::{run, split};
+use crate::common::{run, split};
 use gateway::{headers, respond, Body, Environ, StartResponse};
 use std::io::{self, Write};
 use std::process::{Command, Stdio};

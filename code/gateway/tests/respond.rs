@@ -1,8 +1,6 @@
 //! Every rule of `respond`: applications run against a buffer.
 
-mod common;
-
-use common::{complaint, field, run, run_as, split, Event, Wire};
+use crate::common::{complaint, field, run, run_as, split, Event, Wire};
 use gateway::http::{Framing, Limits, RequestBody};
 use gateway::{headers, respond, Body, Environ, Header, Result, StartResponse, Write};
 use std::io::Read;

@@ -1,9 +1,7 @@
 //! Each rule of the validator, broken by one side, under or above another that
 //! checks nothing itself: the side at fault and the rule are named.
 
-mod common;
-
-use common::{complaint, run, run_as, split};
+use crate::common::{complaint, run, run_as, split};
 use gateway::http::{Framing, Limits, RequestBody};
 use gateway::{headers, validator, Application, Body, Environ, Error, Header, Result};
 use gateway::{Failure, Side, StartResponse, Violation, Write};
@@ -553,7 +551,7 @@ fn what_is_right_passes_unchanged() {
         },
     ));
     assert_eq!(split(&answer).2, "hello");
-    assert_eq!(common::field(&answer, "Content-Length"), None);
+    assert_eq!(crate::common::field(&answer, "Content-Length"), None);
 
     let (answer, outcome) = run(validator(fails_late));
     assert_eq!(
@@ -593,7 +591,7 @@ fn a_late_start_passes() {
 /// Also when the client leaves under an application that wants to apologize.
 #[test]
 fn a_client_that_leaves_is_nobodys_violation() {
-    let wire = common::Wire::patient(0);
+    let wire = crate::common::Wire::patient(0);
     let app = validator(|_: Environ, mut start_response: StartResponse| {
         let mut write = start_response.start("200 OK", plain())?;
         if let Err(error) = write.send(b"anybody there?") {

@@ -1,12 +1,13 @@
 //! `webserver3h`: any application, a process for each request.
 
+use crate::changed;
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use std::net::TcpListener;
 use std::process::Command;
 use tests::client::{get, End};
 use tests::experiments::silent_client;
-use tests::programs::{build_alone, course, executable};
+use tests::programs::executable;
 use tests::server::{run_to_end, Server};
 use tests::wait_for;
 
@@ -127,89 +128,10 @@ fn an_application_that_fails_in_3h_hurts_its_own_client() {
     assert_eq!(server.children(), []);
 }
 
-/// What an application finds around it, in `webserver3h` with this one built in: the
-/// answer is a line of what it knows of itself and of a child that it has started. At
-/// `/leaves` that child goes on without it. And when it is loaded it starts a thread,
-/// in the parent, which starts two programs: one it never asks for, and one for which
-/// it asks a little late.
-const CURIOUS: &str = r#"
-const HOW: nix::sys::wait::WaitPidFlag =
-    nix::sys::wait::WaitPidFlag::WEXITED.union(nix::sys::wait::WaitPidFlag::WNOWAIT);
-
-fn start_programs() {
-    use nix::sys::wait::{waitid, Id};
-    use std::process::Command;
-    std::thread::spawn(|| {
-        // Until the server has its handlers.
-        let status = || std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let caught = || {
-            let status = status();
-            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
-            u64::from_str_radix(caught.unwrap_or("0").trim(), 16).unwrap_or(0)
-        };
-        while caught() >> (libc::SIGCHLD - 1) & 1 == 0 {
-            std::thread::yield_now();
-        }
-        let left = Command::new("sh").args(["-c", "exit 2"]).spawn().unwrap();
-        let mut asked = Command::new("sh").args(["-c", "exit 3"]).spawn().unwrap();
-        for child in [left.id(), asked.id()] {
-            // Fails where somebody else has reaped it.
-            let _ = waitid(Id::Pid(nix::unistd::Pid::from_raw(child as i32)), HOW);
-        }
-        // The server has had its time to reap, says the test.
-        let mark = std::env::temp_dir().join(format!("curious-{}", std::process::id()));
-        while !mark.exists() {
-            std::thread::sleep(std::time::Duration::from_millis(2));
-        }
-        match asked.wait() {
-            Ok(status) => eprintln!("the program: {status}"),
-            Err(error) => eprintln!("the program: {error}"),
-        }
-    });
-}
-
-static VISITS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-
-fn curious(environ: gateway::Environ, mut start: gateway::StartResponse) -> gateway::Result<gateway::Body> {
-    use nix::sys::wait::{waitid, Id};
-    use std::process::Command;
-    if environ.get("PATH_INFO") == Some(b"/leaves") {
-        Command::new("sleep").arg("1000").spawn()?;
-    }
-    let visits = VISITS.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
-    let mut child = Command::new("true").spawn()?;
-    // It has ended, and is left as it is, unless a handler has been quicker.
-    let id = Id::Pid(nix::unistd::Pid::from_raw(child.id() as i32));
-    let _ = waitid(id, HOW);
-    let child = child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
-    let gateway::Environ { multithread, multiprocess, run_once, .. } = environ;
-    start.start("200 OK", Vec::new())?;
-    Ok(gateway::Body::from(format!(
-        "visits: {visits}; multithread, multiprocess, run_once: {multithread}, {multiprocess}, \
-         {run_once}; child: {child}"
-    )))
-}
-"#;
-
 #[test]
 fn an_application_of_3h_counts_in_vain_and_has_its_children_to_itself() {
-    let course = course();
-    let program = course.program("webserver3h").expect("it is in the table");
-    let mut source = program.source();
-    let loads = "apps::load(&options.application)?";
-    assert!(source.contains(loads), "it loads its application otherwise");
-    let own = "{ start_programs(); Box::new(curious) as Box<dyn Application> }";
-    source = source.replace(loads, own) + CURIOUS;
-    // The libraries stand where they are, and no framework is needed.
-    let code = book::root().join("code");
-    let lines = program.dependencies.iter().map(|line| {
-        let line = line.replace("\"../", &format!("\"{}/", code.display()));
-        line.replace("/apps\"", "/apps\", default-features = false")
-    });
-    let lines = lines.collect();
-    let built = build_alone("curious", &[("curious".to_string(), source)], &lines);
-    let folder = built.unwrap_or_else(|error| panic!("{error}"));
-    let server = Server::start(&format!("{} curious", folder.join("curious").display()));
+    let curious = changed("curious");
+    let server = Server::start(&format!("{} curious", curious.display()));
     for _ in 0..3 {
         let (answer, _) = server.connect().ask(&get("/"));
         let (_, found) = answer.split_once("\r\n\r\n").unwrap_or_default();

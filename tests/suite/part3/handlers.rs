@@ -1,6 +1,7 @@
 //! What a signal handler may do, and servers without one.
 
 use super::{Group, ANSWER};
+use crate::changed;
 use book::course::Program;
 use nix::fcntl::{fcntl, FcntlArg, OFlag};
 use nix::sys::signal::{kill, Signal};
@@ -13,43 +14,20 @@ use std::process::{Command, Stdio};
 use tests::client::{get, Client};
 use tests::experiments::{silent_client, END};
 use tests::processes::{self, Process};
-use tests::programs::{build_alone, course, executable};
+use tests::programs::{course, executable};
 use tests::server::{end_with_parent, run_to_end, wait_for_state, Server, Setup};
-use tests::{left_out, wait_for};
+use tests::{left_out, read_once, wait_for};
 
 /// Calls the handler of each program, with no child there, so that its last call
-/// fails: what `errno` was before, it is after.
+/// fails: what `errno` was before, it is after. (`tests/build.rs` puts the call in.)
 #[test]
 fn handlers_leave_errno_alone() {
-    // That of webserver3h is webserver3g's, in a program that takes longer to compile.
-    let is_handler = |program: &Program| {
-        let handler = program.source().contains("extern \"C\" fn reap(");
-        handler && program.arguments.is_none()
-    };
+    let is_handler = |program: &Program| program.source().contains("extern \"C\" fn reap(");
     let programs: Vec<Program> = course().programs.into_iter().filter(is_handler).collect();
     assert!(programs.len() >= 3, "{} have a handler", programs.len());
-    let main = "fn main() -> ExitCode {";
-    let other_main = "fn main() -> ExitCode {\n\
-                      nix::errno::Errno::set_raw(77);\n\
-                      reap(nix::libc::SIGCHLD);\n\
-                      ExitCode::from(nix::errno::Errno::last_raw() as u8)\n\
-                      }\n";
-    let texts: Vec<(String, String)> = programs
-        .iter()
-        .map(|program| {
-            let source = program.source();
-            assert!(source.contains(main), "{}", program.name);
-            let server = source.replace(main, "#[allow(dead_code)]\nfn server() -> ExitCode {");
-            (program.name.clone(), format!("{server}\n{other_main}"))
-        })
-        .collect();
-    let lines = programs
-        .iter()
-        .flat_map(|program| program.dependencies.clone());
-    let built = build_alone("handlers", &texts, &lines.collect());
-    let folder = built.unwrap_or_else(|error| panic!("{error}"));
     for program in programs {
-        let (code, _, errors) = run_to_end(&mut Command::new(folder.join(&program.name)));
+        let changed = changed(&format!("handler.{}", program.name));
+        let (code, _, errors) = run_to_end(&mut Command::new(changed));
         assert_eq!(code, Some(77), "{}: {errors}", program.name);
     }
 }
@@ -74,7 +52,7 @@ fn a_handler_that_prints_aborts() {
     fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
     let line = wait_for("the first line", || {
         let mut line = [0; 1024];
-        let read = reader.read(&mut line).ok()?;
+        let read = read_once(&mut reader, &mut line).ok()?;
         Some(String::from_utf8_lossy(&line[..read]).into_owned())
     });
     let address = line.trim_end().strip_prefix("Serving HTTP on http://");

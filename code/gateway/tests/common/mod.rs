@@ -1,7 +1,5 @@
 //! What the tests of the gateway share: a client that is a buffer.
 
-#![allow(dead_code)] // each test file uses its part of it
-
 use gateway::{Application, Environ, Outcome};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
