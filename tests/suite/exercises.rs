@@ -655,6 +655,92 @@ fn chunked() {
 }
 
 #[test]
+fn own_names() {
+    exercise(
+        "own_names",
+        "webserver2",
+        "Host: example.com got the status 200",
+        "own_names",
+        |program| {
+            let server = &serve(&format!("{program} wsgiapp:app"))?;
+            let of = |request: &str| {
+                let (bytes, end) = server.connect().ask(request);
+                Answer::parse(bytes.as_bytes(), end)
+            };
+            for (host, wanted) in [
+                ("localhost", "200"),
+                ("LocalHost:8888", "200"),
+                ("127.0.0.1", "200"),
+                ("127.0.0.1:8888", "200"),
+                ("[::1]:8888", "200"),
+                ("[::1]", "200"),
+                ("", "200"),
+                ("example.com", "421"),
+                ("localhost.example.com", "421"),
+                ("example.com:8888", "421"),
+                ("[::2]:8888", "421"),
+            ] {
+                let answer = of(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"))?;
+                let status = answer.code();
+                let error = format!("Host: {host} got the status {status}");
+                ensure(status == wanted, error)?;
+            }
+            let old = of("GET / HTTP/1.0\r\n\r\n")?;
+            let status = old.code();
+            let error = format!("a request of HTTP/1.0 got the status {status}");
+            ensure(status == "200", error)?;
+            let whole = of("GET http://example.com/ HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+            let status = whole.code();
+            let error = format!("http://example.com/ got the status {status}");
+            ensure(status == "421", error)?;
+            let head = of("HEAD / HTTP/1.1\r\nHost: example.com\r\n\r\n")?.text();
+            ensure(head.is_empty(), format!("HEAD got {head:?}"))
+        },
+    );
+}
+
+#[test]
+fn slow() {
+    exercise(
+        "slow",
+        "webserver2",
+        "no line has slow and /count",
+        "slow",
+        |program| {
+            // On a busy machine any answer may take long, but not each of them.
+            const VISITS: usize = 5;
+            let server = &serve(&format!("{program} wsgiapp:app"))?;
+            let blamed = |of: &str| {
+                let errors = server.errors_when_idle();
+                errors.lines().filter(|line| line.contains(of)).count()
+            };
+            for _ in 0..VISITS {
+                Answer::to(server, "GET", "/at-once", "")?;
+            }
+            ensure(blamed("/at-once") < VISITS, "a fast answer is called slow")?;
+            for _ in 0..VISITS {
+                let mut client = server.connect();
+                client.send("GET /dawdler HTTP/1.1\r\n");
+                thread::sleep(Duration::from_millis(300)); // what the client takes
+                client.send("Host: localhost\r\n\r\n").read_to_end();
+            }
+            let error = "an answer is called slow that waited for its client";
+            ensure(blamed("/dawdler") < VISITS, error)?;
+            let server = &serve(&format!("{program} streamapp:app"))?;
+            Answer::to(server, "GET", "/count%1B", "")?;
+            let errors = server.errors_when_idle();
+            let mut lines = errors.lines();
+            let told = lines.any(|line| line.contains("slow") && line.contains("/count"));
+            ensure(told, "no line has slow and /count")?;
+            ensure(
+                !errors.contains('\x1b'),
+                "a stranger's escape reaches the terminal",
+            )
+        },
+    );
+}
+
+#[test]
 fn range() {
     exercise(
         "range",

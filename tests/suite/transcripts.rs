@@ -408,6 +408,8 @@ fn without_echo(echo: &str, screen: &str) -> String {
 struct Places {
     ports: Vec<(&'static str, Port)>,
     folders: Vec<(&'static str, String)>,
+    /// Where the stages and the examples stand, for what they say of themselves.
+    copies: Vec<(&'static str, String)>,
     usages: Vec<(&'static str, String)>,
 }
 
@@ -419,6 +421,7 @@ impl Default for Places {
         Places {
             ports: Vec::new(),
             folders: vec![("target/debug/", format!("{}/", folder().display()))],
+            copies: Vec::new(),
             usages: Vec::new(),
         }
     }
@@ -454,7 +457,7 @@ impl Places {
             .fold(text.to_string(), |text, (page, port)| {
                 replace_number(&text, &port.number.to_string(), page)
             });
-        let names = self.folders.iter().chain(&self.usages);
+        let names = self.folders.iter().chain(&self.copies).chain(&self.usages);
         names.fold(text, |text, (page, here)| text.replace(here, page))
     }
 
@@ -468,7 +471,7 @@ impl Places {
         let port = self.ports.iter().find(|(page, _)| *page == "8888");
         let port = port.map_or(0, |(_, port)| port.number);
         let file = as_typed(stage, folder, port);
-        self.folders
+        self.copies
             .push(("target/debug/", format!("{}/", folder.display())));
         self.usages
             .push((USAGE, format!("usage: {} [", stage.name)));
@@ -504,7 +507,7 @@ impl Places {
         });
         let command = command.into_owned();
         if copied {
-            self.folders
+            self.copies
                 .push(("target/debug/examples/", format!("{}/", folder.display())));
         }
         command
