@@ -5,12 +5,14 @@
 //! - [`course`]: the table of programs and debts, `course.toml`.
 //! - [`includes`]: what mdBook makes of `{{#include}}` and
 //!   `{{#rustdoc_include}}`, except that a mistake is an error.
+//! - [`lookup`]: links to the glossary, to the chapters of programs, to manuals and RFCs.
 //! - [`step`]: what changes from one program to the next, and what a page shows of it.
 //! - [`transcript`]: `console` blocks, as the page shows them and as the tests
 //!   replay them.
 //! - [`preprocessor`]: the facts boxes, diffs, debts and captions, as an
 //!   ordinary mdBook preprocessor.
 //! - [`site`]: builds the whole book (feature `site`).
+//! - `paper`: makes an EPUB and a PDF of it (feature `epub`).
 //!
 //! Everything that can be wrong with a chapter is a [`Problem`], which names
 //! the file and the line to mend.
@@ -20,6 +22,9 @@
 pub mod anchors;
 pub mod course;
 pub mod includes;
+pub mod lookup;
+#[cfg(feature = "epub")]
+pub mod paper;
 pub mod preprocessor;
 #[cfg(feature = "site")]
 pub mod site;
