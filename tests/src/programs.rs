@@ -78,7 +78,7 @@ pub fn command(program: &str) -> Command {
 }
 
 /// A stage as the reader has it, in `folder`: under the name of the package that it is
-/// typed in; and where its address stands in its text, with `port` in the place of 8888.
+/// typed in; and where an address stands in its text, with `port` in the place of 8888.
 ///
 /// # Panics
 ///
@@ -87,7 +87,7 @@ pub fn command(program: &str) -> Command {
 pub fn as_typed(stage: &Program, folder: &Path, port: u16) -> PathBuf {
     let package = stage.package.as_deref().unwrap_or(PACKAGE);
     let mut program = fs::read(executable(&stage.name)).expect("it has been built");
-    if stage.serves && !stage.takes_address() {
+    if !stage.takes_address() {
         let (page, here) = (b"127.0.0.1:8888", format!("127.0.0.1:{port}"));
         assert_eq!(
             page.len(),
@@ -99,7 +99,7 @@ pub fn as_typed(stage: &Program, folder: &Path, port: u16) -> PathBuf {
         let places: Vec<usize> = places.map(|(at, _)| at).collect();
         let file = stage.file.display();
         assert!(
-            !places.is_empty(),
+            !stage.serves || !places.is_empty(),
             "{file} takes no address and has no 127.0.0.1:8888"
         );
         for at in places {
@@ -107,12 +107,17 @@ pub fn as_typed(stage: &Program, folder: &Path, port: u16) -> PathBuf {
         }
     }
     let file = folder.join(package);
+    let bytes = folder.join(format!("{package}.bytes"));
     let copied = fs::create_dir_all(folder).and_then(|()| {
         let _ = fs::remove_file(&file); // another stage, which may still be ending
-        fs::write(&file, program)?;
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o755))
+        fs::write(&bytes, program)?;
+        fs::set_permissions(&bytes, fs::Permissions::from_mode(0o755))?;
+        // By another process: what one thread here writes, a child that another thread
+        // forks at that moment holds open for writing, and it could not be started.
+        Command::new("cp").arg(&bytes).arg(&file).status()
     });
-    copied.unwrap_or_else(|error| panic!("write {}: {error}", file.display()));
+    let copied = copied.is_ok_and(|status| status.success());
+    assert!(copied, "write {}", file.display());
     if cfg!(target_os = "macos") {
         // Its signature was that of the original.
         let mut sign = Command::new("codesign");
