@@ -84,7 +84,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
             Ok(connection) => connection,
             // The error is that connection's, and the next may be better.
             Err(errno) if LOST.contains(&errno) => continue,
-            // The client stays in the queue, so the next accept would fail at once.
+            // The next accept would fail as this one did, at once.
             Err(errno) if SHORT.contains(&errno) => {
                 let _ = writeln!(io::stderr(), "accept: {errno}");
                 thread::sleep(PAUSE);

@@ -53,7 +53,11 @@ fn a_page_is_copied_when_it_is_written() {
     let output = printed("copy_on_write", &[]);
     assert_eq!(megabytes(&output, "parent: "), 64, "{output}");
     assert_eq!(megabytes(&output, "child: "), 0, "{output}");
-    assert_eq!(megabytes(&output, "child, 16384 pages read: "), 0, "{output}");
+    assert_eq!(
+        megabytes(&output, "child, 16384 pages read: "),
+        0,
+        "{output}"
+    );
     assert_eq!(megabytes(&output, "child, 16 MB written: "), 16, "{output}");
     let faults = output
         .lines()
