@@ -46,7 +46,7 @@ fn generate() -> Result<(), Vec<Problem>> {
     let mut replays = String::new();
     let mut python_replays = String::new();
     for chapter in &chapters {
-        let name = name(&chapter.file);
+        let name = chapter.name_of_tests();
         match blocks(chapter) {
             Ok(blocks) if blocks.is_empty() => {}
             Ok(blocks) => {
@@ -243,13 +243,4 @@ fn read(root: &Path, file: &str) -> Result<Chapter, Problem> {
         file: PathBuf::from(file),
         text,
     })
-}
-
-/// `part1_one_page` for `book/part1/one-page.md`.
-fn name(file: &Path) -> String {
-    let path = file.strip_prefix(book::course::CHAPTERS).unwrap_or(file);
-    path.with_extension("")
-        .to_string_lossy()
-        .to_lowercase()
-        .replace(|c: char| !c.is_ascii_alphanumeric(), "_")
 }

@@ -20,6 +20,13 @@ document.addEventListener('click', (event) => {
     });
 }, true);
 
+// Where lines only go, there is nothing to copy.
+document.querySelectorAll('.hunk').forEach((hunk) => {
+    if (!hunk.querySelector('ins')) {
+        hunk.querySelectorAll('.clip-button').forEach((button) => button.remove());
+    }
+});
+
 // The way before there was navigator.clipboard.
 function copyBySelecting(text, button) {
     const field = document.createElement('textarea');

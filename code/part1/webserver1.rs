@@ -1,4 +1,3 @@
-// ANCHOR: about
 //! webserver1: a web server on one page.
 //!
 //!     cargo run --bin webserver1 [ADDRESS]
@@ -7,9 +6,7 @@
 //! same answer. Visit http://127.0.0.1:8888/hello with a browser or with curl
 //! and watch this terminal: it shows what the client sent, byte for byte.
 //! One client at a time, one read for each. Ctrl-C ends it.
-// ANCHOR_END: about
 
-// ANCHOR: head
 use std::env;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -22,9 +19,7 @@ const USAGE: &str = concat!("usage: ", module_path!(), " [ADDRESS]");
 const PAUSE: Duration = Duration::from_millis(100); // after an accept that failed
 const REQUEST_SIZE: usize = 1024; // bytes: all that is ever read of a request
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\n\nHello, World!\n";
-// ANCHOR_END: head
 
-// ANCHOR: main
 fn main() -> ExitCode {
     let mut arguments = env::args_os().skip(1);
     let address = arguments.next().unwrap_or_else(|| ADDRESS.into());
@@ -40,9 +35,7 @@ fn main() -> ExitCode {
         }
     }
 }
-// ANCHOR_END: main
 
-// ANCHOR: bind
 fn serve_forever(address: &str) -> io::Result<()> {
     let listener = TcpListener::bind(address).map_err(|error| {
         let why = match address.starts_with(':') {
@@ -56,9 +49,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
     let mut terminal = io::stdout();
     let _ = writeln!(terminal, "Serving HTTP on http://{address}/ ...");
     let _ = terminal.flush();
-    // ANCHOR_END: bind
 
-    // ANCHOR: accept
     loop {
         match listener.accept() {
             Ok((connection, peer)) => {
@@ -74,9 +65,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
         }
     }
 }
-// ANCHOR_END: accept
 
-// ANCHOR: handle_request
 fn handle_request(mut connection: TcpStream) -> io::Result<()> {
     let mut request = [0; REQUEST_SIZE];
     let received = connection.read(&mut request)?;
@@ -88,4 +77,3 @@ fn handle_request(mut connection: TcpStream) -> io::Result<()> {
 
     connection.write_all(RESPONSE)
 }
-// ANCHOR_END: handle_request

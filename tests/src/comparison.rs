@@ -62,7 +62,7 @@ const fn named(page: &'static str, here: &'static str, same: Same) -> Varies {
 }
 
 /// All that may differ.
-const VARIES: [Varies; 26] = [
+const VARIES: [Varies; 27] = [
     // Processes. strace fills the number up to five columns with blanks.
     named(r"\b(?:child pid|parent pid) (\d+)", r"\d+", Same::OnThePage),
     named(r"^process (\d+)$", r"\d+", Same::OnThePage),
@@ -107,6 +107,7 @@ const VARIES: [Varies; 26] = [
     ),
     // One error, as systems number it.
     varies(r"\(os error (\d+)\)", r"\d+", one_error),
+    varies(r"^Error: Os \{ code: (\d+), ", r"\d+", one_error),
     // Times, that is clocks; and how long something took, within bounds.
     varies(
         r"\bDate: (\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT)$",

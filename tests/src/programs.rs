@@ -1,9 +1,10 @@
 //! The programs of the course, built once for each test binary.
 
-use book::course::{Course, Program, PACKAGE};
+use book::course::{Course, Example, Program, PACKAGE};
 use book::Problem;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -78,57 +79,91 @@ pub fn command(program: &str) -> Command {
 }
 
 /// A stage as the reader has it, in `folder`: under the name of the package that it is
-/// typed in; and where an address stands in its text, with `port` in the place of 8888.
+/// typed in; and where its address stands in its text, with `port` in the place of 8888.
 ///
 /// # Panics
 ///
 /// When the copy cannot be made, or a server neither takes an address nor has
 /// `127.0.0.1:8888` in its text.
 pub fn as_typed(stage: &Program, folder: &Path, port: u16) -> PathBuf {
-    let package = stage.package.as_deref().unwrap_or(PACKAGE);
-    let mut program = fs::read(executable(&stage.name)).expect("it has been built");
-    if !stage.takes_address() {
-        let (page, here) = (b"127.0.0.1:8888", format!("127.0.0.1:{port}"));
-        assert_eq!(
-            page.len(),
-            here.len(),
-            "the port has four digits, as the page's has"
-        );
-        let windows = program.windows(page.len()).enumerate();
-        let places = windows.filter(|(_, window)| *window == page);
-        let places: Vec<usize> = places.map(|(at, _)| at).collect();
-        let file = stage.file.display();
-        assert!(
-            !stage.serves || !places.is_empty(),
-            "{file} takes no address and has no 127.0.0.1:8888"
-        );
-        for at in places {
-            program[at..at + page.len()].copy_from_slice(here.as_bytes());
+    let file = folder.join(stage.package.as_deref().unwrap_or(PACKAGE));
+    let fixed = !stage.takes_address(); // also where a client goes
+    let replaced = copy_with_port(&executable(&stage.name), &file, fixed.then_some(port));
+    let source = stage.file.display();
+    assert!(
+        replaced || !fixed || !stage.serves,
+        "{source} takes no address and has no {ADDRESS}"
+    );
+    file
+}
+
+/// An example, a copy of it in `folder` if its text has the address `127.0.0.1:8888`: with
+/// `port` in that place.
+///
+/// # Panics
+///
+/// When the copy cannot be made.
+pub fn example(example: &Example, folder: &Path, port: u16) -> PathBuf {
+    let built = executable(&example.name);
+    let text = fs::read_to_string(book::root().join(&example.file));
+    if !text.is_ok_and(|text| text.contains(ADDRESS)) {
+        return built;
+    }
+    let file = folder.join(&example.name);
+    copy_with_port(&built, &file, Some(port));
+    file
+}
+
+/// Where servers serve, unless they are told.
+const ADDRESS: &str = "127.0.0.1:8888";
+
+/// Writes a file that is to be executed, in another process. What this one has open for
+/// writing is open, until they exec, in the children that other threads fork meanwhile,
+/// and may not be executed for as long (ETXTBSY).
+fn write_elsewhere(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut writer = Command::new("sh");
+    writer.args(["-c", "cat >\"$1\"", "sh"]).arg(file);
+    let mut writer = writer.stdin(Stdio::piped()).spawn()?;
+    let written = writer.stdin.take().map(|mut input| input.write_all(bytes));
+    let ended = writer.wait()?;
+    written.transpose()?;
+    match ended.success() {
+        true => Ok(()),
+        false => Err(io::Error::other(format!("{ended}"))),
+    }
+}
+
+/// Copies a program, with this port where it has 8888 in its text, if it has; whether it
+/// has.
+fn copy_with_port(program: &Path, file: &Path, port: Option<u16>) -> bool {
+    let mut bytes = fs::read(program).expect("it has been built");
+    let mut places = Vec::new();
+    if let Some(port) = port {
+        let here = format!("127.0.0.1:{port}");
+        let digits = "the port has four digits, as the page's has";
+        assert_eq!(ADDRESS.len(), here.len(), "{digits}");
+        let windows = bytes.windows(ADDRESS.len()).enumerate();
+        let found = windows.filter(|(_, window)| *window == ADDRESS.as_bytes());
+        places.extend(found.map(|(at, _)| at));
+        for at in &places {
+            bytes[*at..at + here.len()].copy_from_slice(here.as_bytes());
         }
     }
-    let file = folder.join(package);
-    let bytes = folder.join(format!("{package}.bytes"));
+    let folder = file.parent().unwrap_or(Path::new("."));
     let copied = fs::create_dir_all(folder).and_then(|()| {
-        let _ = fs::remove_file(&file); // another stage, which may still be ending
-        fs::write(&bytes, program)?;
-        fs::set_permissions(&bytes, fs::Permissions::from_mode(0o755))?;
-        // By another process: what one thread here writes, a child that another thread
-        // forks at that moment holds open for writing, and it could not be started.
-        Command::new("cp").arg(&bytes).arg(&file).status()
+        let _ = fs::remove_file(file); // another one, which may still be ending
+        write_elsewhere(file, &bytes)?;
+        fs::set_permissions(file, fs::Permissions::from_mode(0o755))
     });
-    let copied = copied.is_ok_and(|status| status.success());
-    assert!(copied, "write {}", file.display());
+    copied.unwrap_or_else(|error| panic!("write {}: {error}", file.display()));
     if cfg!(target_os = "macos") {
         // Its signature was that of the original.
         let mut sign = Command::new("codesign");
-        let signed = sign.args(["--force", "--sign", "-"]).arg(&file).status();
-        assert!(
-            signed.is_ok_and(|status| status.success()),
-            "sign {}",
-            file.display()
-        );
+        let signed = sign.args(["--force", "--sign", "-"]).arg(file).status();
+        let signed = signed.is_ok_and(|status| status.success());
+        assert!(signed, "sign {}", file.display());
     }
-    file
+    !places.is_empty()
 }
 
 /// The folder of the executables, `target/debug` unless cargo was told
@@ -214,7 +249,9 @@ fn build() -> Result<BTreeMap<String, PathBuf>, String> {
     for program in course().programs {
         cargo.args(["--bin", &program.name]);
     }
-    cargo.args(["--bin", "webserver2"]); // which no chapter shows yet
+    for example in course().examples {
+        cargo.args(["--example", &example.name]);
+    }
     let output = cargo.output();
     let output = output.map_err(|error| format!("run cargo: {error}"))?;
     if !output.status.success() {

@@ -147,7 +147,35 @@ impl Server {
     /// # Errors
     ///
     /// A program that ends, or prints something else, before it serves.
-    pub fn spawn(program: &str, mut command: Command) -> Result<Server, String> {
+    pub fn spawn(program: &str, command: Command) -> Result<Server, String> {
+        Server::spawn_and_read(program, command, |line| {
+            let rest = line.strip_prefix("Serving HTTP on http://")?;
+            rest.strip_suffix("/ ...")
+        })
+    }
+
+    /// Starts a stage that says `Listening on ADDRESS`, at this port of four digits.
+    ///
+    /// # Panics
+    ///
+    /// When it does not say so.
+    pub fn start_stage(name: &str, port: u16) -> Server {
+        let course = programs::course();
+        let stage = course.program(name);
+        let stage = stage.unwrap_or_else(|| panic!("there is no program {name}"));
+        let folder = programs::folder().join(format!("../tmp/typed/{port}-{name}"));
+        let command = Command::new(programs::as_typed(stage, &folder, port));
+        let server =
+            Server::spawn_and_read(name, command, |line| line.strip_prefix("Listening on "));
+        let _ = fs::remove_dir_all(folder); // it runs without
+        server.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn spawn_and_read(
+        program: &str,
+        mut command: Command,
+        address: fn(&str) -> Option<&str>,
+    ) -> Result<Server, String> {
         command.stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = spawn(&mut command);
@@ -173,9 +201,7 @@ impl Server {
             let why = server.errors();
             return Err(format!("{program} ended before it served: {why}"));
         }
-        server.address = line
-            .strip_prefix("Serving HTTP on http://")
-            .and_then(|rest| rest.strip_suffix("/ ..."))
+        server.address = address(&line)
             .and_then(|address| address.parse().ok())
             .ok_or_else(|| format!("{program} began with `{line}`"))?;
         Ok(server)

@@ -429,9 +429,8 @@ const PROBE: &str = r#"<!DOCTYPE html>
 const LEAST_CONTRAST = 4.5;
 // CSS pixels.
 const SMALLEST_TEXT = 9;
-// Highlighted code has the colours of mdBook; diffs have our own.
-const COLOURS_OF_MDBOOK = ':not(.language-diff) > [class*="hljs-"], '
-    + ':not(.language-diff) > [class*="hljs-"] *';
+// Highlighted code has the colours of mdBook.
+const COLOURS_OF_MDBOOK = '[class*="hljs-"], [class*="hljs-"] *';
 
 async function main() {
     let figures = THEME === 'light' ? FIGURES : []; // they know nothing of themes
@@ -484,7 +483,7 @@ async function look(page, width, report) {
     checkWidth(place);
     checkFigures(place);
     checkTexts(place);
-    checkDiffs(place);
+    await checkHunks(place);
     await checkTranscripts(place);
     checkNames(place);
     checkHeadings(place);
@@ -607,17 +606,65 @@ function checkText(win, say, element, pseudo) {
     checkContrast(say, what, kind, colour, backgroundOf(win, element));
 }
 
-// Added and removed lines look different from the others and from each other.
-function checkDiffs({ win, main, say }) {
-    for (const diff of main.querySelectorAll('.language-diff')) {
-        const colours = new Map([[win.getComputedStyle(diff).color, 'other']]);
-        for (const kind of ['addition', 'deletion']) {
-            const line = diff.querySelector(`.hljs-${kind}`);
-            const colour = line && win.getComputedStyle(line).color;
-            if (line && colours.has(colour)) {
-                say('a diff', `the colour of ${kind} lines is that of ${colours.get(colour)} lines`);
+// What is typed and what goes is told apart by more than colours; the marks are seen at
+// every width, and neither selected nor copied.
+async function checkHunks({ win, doc, main, say }) {
+    for (const hunk of main.querySelectorAll('.hunk')) {
+        const what = describe(hunk);
+        const kind = kindOf(hunk);
+        const code = hunk.querySelector('code');
+        const added = [...code.querySelectorAll(':scope > ins')];
+        const removed = [...code.querySelectorAll(':scope > del')];
+        for (const line of hunk.matches('.whole') ? [] : [...added, ...removed]) {
+            const mark = win.getComputedStyle(line, '::before').content.split(' ')[0];
+            const bar = parseFloat(win.getComputedStyle(line).borderInlineStartWidth);
+            if (mark !== (line.matches('ins') ? '"+"' : '"\u{2212}"') || bar < 3) {
+                say(what, `a line that changes has the mark ${mark} and a bar of ${bar} px`, kind);
             }
-            colours.set(colour, kind);
+        }
+        for (const text of code.querySelectorAll(':scope > del > span')) {
+            if (!win.getComputedStyle(text).textDecorationLine.includes('line-through')) {
+                say(what, 'a line that goes is not struck', kind);
+            }
+        }
+        if (code.scrollWidth > code.clientWidth || hunk.scrollWidth > hunk.clientWidth) {
+            say(what, 'scrolls sideways, and its marks with it', kind);
+        }
+        const selection = win.getSelection();
+        selection.selectAllChildren(code);
+        const kept = [...code.querySelectorAll(':scope > :not(del)')].map((line) => line.textContent);
+        if (selection.toString().trimEnd() !== kept.join('').trimEnd()) {
+            say(what, `selecting it takes ${JSON.stringify(selection.toString())}`, kind);
+        }
+        selection.removeAllRanges();
+        const lines = added.map((line) => line.textContent).join('').replace(/\n$/, '');
+        await checkCopy(win, doc, hunk, lines, (problem) => say(what, problem, kind));
+    }
+}
+
+// The button of a block copies this and nothing else. Where the page is not secure, as from
+// another machine, there is no clipboard, and what is selected is copied.
+async function checkCopy(win, doc, block, text, say) {
+    const button = block.querySelector('.clip-button');
+    if (!text || !button) {
+        return;
+    }
+    for (const secure of [true, false]) {
+        let copied = null;
+        const writeText = (text) => { copied = text; return Promise.resolve(); };
+        const value = secure ? { writeText } : undefined;
+        Object.defineProperty(win.navigator, 'clipboard', { value, configurable: true });
+        doc.execCommand = () => {
+            const field = doc.activeElement;
+            copied = field.value?.slice(field.selectionStart, field.selectionEnd);
+            return true;
+        };
+        button.click();
+        await null; // what was asked of a clipboard that is not there has failed
+        await null;
+        if (copied !== text) {
+            const where = secure ? '' : ', where the page is not secure';
+            say(`its button does not copy what is to be typed and nothing else${where}`);
         }
     }
 }
@@ -642,29 +689,8 @@ async function checkTranscripts({ win, doc, main, say }) {
                 say(what, 'a command has no prompt', kind);
             }
         }
-        const button = transcript.querySelector('.clip-button');
-        if (commands.length > 0 && button) {
-            // Where the page is not secure, as from another machine, there is no clipboard,
-            // and what is selected is copied.
-            for (const secure of [true, false]) {
-                let copied = null;
-                const writeText = (text) => { copied = text; return Promise.resolve(); };
-                const value = secure ? { writeText } : undefined;
-                Object.defineProperty(win.navigator, 'clipboard', { value, configurable: true });
-                doc.execCommand = () => {
-                    const field = doc.activeElement;
-                    copied = field.value?.slice(field.selectionStart, field.selectionEnd);
-                    return true;
-                };
-                button.click();
-                await null; // what was asked of a clipboard that is not there has failed
-                await null;
-                if (copied !== commands.map((command) => command.textContent).join('\n')) {
-                    const where = secure ? '' : ', where the page is not secure';
-                    say(what, `its button does not copy its commands and nothing else${where}`, kind);
-                }
-            }
-        }
+        const text = commands.map((command) => command.textContent).join('\n');
+        await checkCopy(win, doc, transcript, text, (problem) => say(what, problem, kind));
     }
 }
 

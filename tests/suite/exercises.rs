@@ -9,15 +9,17 @@
 //! `PROGRAM` may also be the name of a program of the course, and either may be
 //! followed by arguments: `PROGRAM="webserver2 streamapp:large"`.
 
+use crate::webserver1::serves_without_a_reader;
 use flate2::write::GzDecoder;
 use nix::sys::signal::Signal;
 use regex::Regex;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,8 +27,8 @@ use tests::answer::Answer;
 use tests::client::{get, Client, End};
 use tests::experiments::{children_that_end_together, silent_client, silent_clients, END};
 use tests::processes::Process;
-use tests::programs::course;
-use tests::server::{Server, Setup};
+use tests::programs::{command, course};
+use tests::server::{end_with_parent, Server, Setup};
 use tests::{has_tool, left_out, soon};
 
 /// Says what is wrong with a program, named or by its path.
@@ -191,6 +193,95 @@ fn count_visitors() {
             Ok(())
         },
     );
+}
+
+/// What the tests of `webserver1` ask of it, as far as the chapter has it from the reader.
+#[test]
+fn from_memory() {
+    exercise(
+        "from_memory",
+        "any_address",
+        "with a port that is taken it should say so in one line",
+        "from_memory",
+        |program| {
+            let server = &serve(program)?;
+            let line = "its first line names port 0, and not the one that it got";
+            ensure(server.address.port() != 0, line)?;
+            let visit = |after: &str| {
+                let client = Client::try_connect(server.address);
+                let client = client.map_err(|error| format!("a client was not let in: {error}"));
+                let mut client = client.map_err(|error| format!("{after}, {error}"))?;
+                let (answer, end) = client.try_send(get("/hello")).read_to_end();
+                let answer = String::from_utf8_lossy(&answer);
+                let right = answer == "HTTP/1.1 200 OK\n\nHello, World!\n" && end == End::Closed;
+                ensure(
+                    right,
+                    format!("{after}, a client got {answer:?} and {end:?}"),
+                )
+            };
+            visit("at first")?;
+            let shown = server.prints(&get("/hello"));
+            ensure(shown, "it does not show the request as it came")?;
+            server.connect().try_send("no end").finish().read_to_end();
+            let shown = server.prints("no end");
+            ensure(shown, "it does not show a request without a line feed")?;
+            visit("after a request without an end")?;
+            server
+                .connect()
+                .try_send(b"\xff\xfe")
+                .finish()
+                .read_to_end();
+            visit("after bytes that are not text")?;
+            drop(server.connect());
+            visit("after a client that says nothing")?;
+            for _ in 0..3 {
+                server.connect().reset();
+                visit("after a client that resets")?;
+            }
+            let unread = serves_without_a_reader(program);
+            unread.map_err(|error| format!("when nobody reads what it prints: {error}"))?;
+
+            let busy = server.address.to_string();
+            for (arguments, what, named) in [
+                (&[busy.as_str()][..], "a port that is taken", &busy),
+                (
+                    &["nonsense"],
+                    "an address that is none",
+                    &"nonsense".to_string(),
+                ),
+                (&["127.0.0.1:0", "more"], "two arguments", &String::new()),
+            ] {
+                let refused = refusal(program, arguments);
+                let (fails, errors) =
+                    refused.ok_or_else(|| format!("with {what} it serves all the same"))?;
+                ensure(fails, format!("with {what} it ends as if all were well"))?;
+                let one_line = errors.lines().count() == 1 && errors.contains(named);
+                let said = format!("with {what} it should say so in one line, and says {errors:?}");
+                ensure(one_line, said)?;
+            }
+            Ok(())
+        },
+    );
+}
+
+/// Whether a program that should not serve ends with an error, and what it says; nothing,
+/// if it prints the line of a server that serves.
+fn refusal(program: &str, arguments: &[&str]) -> Option<(bool, String)> {
+    let mut command = command(program);
+    command.args(arguments).stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    end_with_parent(&mut command);
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    let output = child.stdout.take().unwrap();
+    BufReader::new(output).read_line(&mut line).unwrap();
+    if !line.is_empty() {
+        let _ = child.kill().and_then(|()| child.wait());
+        return None;
+    }
+    let output = child.wait_with_output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    Some((!output.status.success(), errors))
 }
 
 #[test]
@@ -420,6 +511,154 @@ fn patience() {
                 answered,
                 "a silent client holds the server for more than a second and a half",
             )
+        },
+    );
+}
+
+#[test]
+fn seen() {
+    exercise(
+        "seen",
+        "known_length",
+        "/seen got the status 404",
+        "seen",
+        |program| {
+            let server = &serve(program)?;
+            let request = "POST /seen?a=b HTTP/1.1\r\nHost: localhost\r\nX-Tag: one\r\n\
+                Content-Length: 12\r\nContent-Type: text/plain\r\nX-TAG: two\r\n\r\nCookie: user";
+            let (bytes, end) = server.connect().ask(request);
+            let answer = Answer::parse(bytes.as_bytes(), end)?;
+            let status = answer.code();
+            ensure(status == "200", format!("/seen got the status {status}"))?;
+            let text = answer.text();
+            let mut lines: Vec<&str> = text.lines().collect();
+            lines.sort_unstable();
+            for wanted in [
+                "CONTENT_LENGTH=12",
+                "CONTENT_TYPE=text/plain",
+                "HTTP_HOST=localhost",
+                "PATH_INFO=/seen",
+                "QUERY_STRING=a=b",
+                "REQUEST_METHOD=POST",
+                "SERVER_PROTOCOL=HTTP/1.1",
+                "HTTP_X_TAG=one, two",
+            ] {
+                let found = lines.contains(&wanted);
+                ensure(found, format!("wanted {wanted}, and got:\n{text}"))?;
+            }
+            let eight = lines.len() == 8;
+            ensure(eight, format!("wanted eight variables, and got:\n{text}"))?;
+            let cake = Answer::to(server, "GET", "/cake?2", "")?.text();
+            let whole = cake == "12 slices for 2: 6 each\n";
+            ensure(whole, format!("/cake?2 got {cake:?}"))
+        },
+    );
+}
+
+#[test]
+fn head_soon() {
+    exercise(
+        "head_soon",
+        "known_length",
+        "it cuts cakes for a HEAD",
+        "head_soon",
+        |program| {
+            let server = &serve(program)?;
+            let head = get("/cake?1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1").replace("GET", "HEAD");
+            let mut client = server.connect();
+            client.send(head);
+            // Eight seconds of cutting, of which it should see none.
+            let start = Instant::now();
+            let (bytes, end) = client.read_to_end();
+            let answer = Answer::parse(&bytes, end)?;
+            let soon = start.elapsed() < Duration::from_secs(4);
+            ensure(soon, "it cuts cakes for a HEAD")?;
+            let (status, body) = (answer.code(), answer.text());
+            let empty = status == "200" && body.is_empty();
+            ensure(empty, format!("HEAD got the status {status} and {body:?}"))?;
+            let (bytes, end) = server.connect().ask(&get("/pie").replace("GET", "HEAD"));
+            let answer = Answer::parse(bytes.as_bytes(), end)?;
+            let length = answer.field("Content-Length");
+            let counted = length == Some("14") && answer.body.is_empty();
+            ensure(counted, format!("HEAD of /pie got {bytes:?}"))?;
+            let cakes = Answer::to(server, "GET", "/cake?2,1", "")?.text();
+            let whole = cakes == "12 slices for 2: 6 each\n12 slices for 1: 12 each\n";
+            ensure(whole, format!("GET of /cake?2,1 got {cakes:?}"))
+        },
+    );
+}
+
+#[test]
+fn caught() {
+    exercise(
+        "caught",
+        "my_gateway",
+        "a cake for nobody got the status 400",
+        "caught",
+        |program| {
+            let server = &mut serve(program)?;
+            let (bytes, end) = server.connect().ask(&get("/cake?0"));
+            let ended = bytes.is_empty() && soon(|| !server.is_running());
+            ensure(!ended, "a cake for nobody ends the server")?;
+            let answer = Answer::parse(bytes.as_bytes(), end)?;
+            let (status, body) = (answer.code(), answer.text());
+            let apology = format!("a cake for nobody got the status {status}");
+            ensure(status == "500", apology)?;
+            let quiet = !body.contains("divide");
+            ensure(quiet, format!("a stranger is told of the bug: {body:?}"))?;
+            let broken = Answer::to(server, "GET", "/cake?3,0", "")?;
+            let (status, body) = (broken.code(), broken.text());
+            let half = status == "200" && body == "12 slices for 3: 4 each\n";
+            ensure(
+                half,
+                format!("/cake?3,0 got the status {status} and {body:?}"),
+            )?;
+            let next = Answer::to(server, "GET", "/cake?4", "")?.text();
+            let served = next == "12 slices for 4: 3 each\n";
+            ensure(served, format!("the next visitor got {next:?}"))?;
+            let told = server.errors_when_idle().lines().count() >= 2;
+            ensure(told, "the terminal has no word of it")
+        },
+    );
+}
+
+#[test]
+fn chunked() {
+    exercise(
+        "chunked",
+        "my_gateway",
+        "/cake?3,2 has no Transfer-Encoding",
+        "chunked",
+        |program| {
+            const FIRST: &str = "18\r\n12 slices for 3: 4 each\n\r\n";
+            let server = &serve(program)?;
+            let of = |request: &str| {
+                let (bytes, end) = server.connect().ask(request);
+                Answer::parse(bytes.as_bytes(), end)
+            };
+            let coded = |answer: &Answer| answer.field("Transfer-Encoding").is_some();
+            let whole = of(&get("/cake?3,2"))?;
+            ensure(coded(&whole), "/cake?3,2 has no Transfer-Encoding")?;
+            let body = whole.text();
+            let wanted = format!("{FIRST}18\r\n12 slices for 2: 6 each\n\r\n0\r\n\r\n");
+            let same = body.eq_ignore_ascii_case(&wanted);
+            ensure(
+                same,
+                format!("/cake?3,2 wanted {wanted:?}, and got {body:?}"),
+            )?;
+            let half = of(&get("/cake?3,0"))?.text();
+            let open = half == FIRST;
+            ensure(open, format!("/cake?3,0 failed, and its body is {half:?}"))?;
+            let old = of(&get("/cake?3").replace("HTTP/1.1", "HTTP/1.0"))?;
+            let body = old.text();
+            let plain = !coded(&old) && body == "12 slices for 3: 4 each\n";
+            ensure(plain, format!("a client of HTTP/1.0 got {body:?}"))?;
+            let head = of(&get("/cake?3").replace("GET", "HEAD"))?.text();
+            ensure(head.is_empty(), format!("HEAD got {head:?}"))?;
+            let known = of(&get("/pie"))?;
+            let body = known.text();
+            let plain = !coded(&known) && body == "No such page.\n";
+            ensure(plain, format!("/pie, whose length is known, got {body:?}"))
         },
     );
 }

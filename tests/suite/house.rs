@@ -1,5 +1,6 @@
 //! The rules of the house.
 
+use book::course::Chapter;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;
@@ -146,6 +147,232 @@ fn blocks_that_are_not_replayed_are_listed() {
     assert!(
         listed.len() <= MOST,
         "more blocks than {MOST} are not replayed"
+    );
+}
+
+/// What a finished chapter has, by the words of `tests/unfinished-chapters.txt`.
+const FORM: [(&str, &str); 4] = [
+    ("words", "1,200 to 3,500 words"),
+    (
+        "listings",
+        "no more than three listings in a row without prose",
+    ),
+    (
+        "break",
+        "where it shows code: a section \"Break it\", with prose and with what comes",
+    ),
+    (
+        "exercises",
+        "where it adds a program: two exercises, `**Title** (*kind*, `name`)`, with their tests",
+    ),
+];
+
+/// The chapters that lack something of that are those of `tests/unfinished-chapters.txt`.
+/// The list may only get shorter: a longer one needs a larger number here, and so a second
+/// thought. `SNAPSHOTS=overwrite` takes off it what has been done.
+#[test]
+fn chapters_that_are_not_finished_are_listed() {
+    const MOST: usize = 31;
+    const LIST: &str = "tests/unfinished-chapters.txt";
+    let list = fs::read_to_string(book::root().join(LIST)).unwrap();
+    let listed = list.lines().filter_map(|line| {
+        let (chapter, words) = line.split_once(": ").filter(|_| !line.starts_with('#'))?;
+        let words = words.split(", ").map(str::to_string);
+        Some((chapter.to_string(), words.collect()))
+    });
+    let listed: BTreeMap<String, BTreeSet<String>> = listed.collect();
+    let exercises = fs::read_to_string(book::root().join("tests/suite/exercises.rs")).unwrap();
+    let mut lacking: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for chapter in course().chapters().unwrap() {
+        let in_a_part = chapter.file.to_string_lossy().starts_with("book/part");
+        let folder = chapter.file.parent().unwrap();
+        if !in_a_part || folder.ends_with("solutions") || chapter.file.ends_with("map.md") {
+            continue;
+        }
+        let file = chapter.file.display().to_string();
+        for (word, found) in lacks(&chapter, &exercises) {
+            if !listed.get(&file).is_some_and(|words| words.contains(word)) {
+                let wanted = FORM.iter().find(|(other, _)| *other == word).unwrap().1;
+                problems.push(format!("{file}: {found}; wanted: {wanted}"));
+            }
+            let words = lacking.entry(file.clone()).or_default();
+            words.insert(word.to_string());
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    let count = |list: &BTreeMap<String, BTreeSet<String>>| -> usize {
+        list.values().map(BTreeSet::len).sum()
+    };
+    assert!(count(&listed) <= MOST, "{LIST} has more than {MOST} words");
+    if listed != lacking {
+        let line = |(chapter, words): (&String, &BTreeSet<String>)| {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            format!("{chapter}: {}\n", words.join(", "))
+        };
+        let head = list.lines().take_while(|line| line.starts_with('#'));
+        let head: String = head.map(|line| format!("{line}\n")).collect();
+        let new = format!("{head}{}", lacking.iter().map(line).collect::<String>());
+        match std::env::var("SNAPSHOTS").is_ok_and(|word| word == "overwrite") {
+            true => fs::write(book::root().join(LIST), new).unwrap(),
+            false => panic!(
+                "{LIST} has what is done: take it off, or let SNAPSHOTS=overwrite do it:\n{new}"
+            ),
+        }
+    }
+}
+
+/// What a chapter lacks of [`FORM`], each with what was found instead.
+fn lacks(chapter: &Chapter, exercises: &str) -> Vec<(&'static str, String)> {
+    let page = Outline::of(chapter);
+    let mut lacks = Vec::new();
+    if !(1_200..=3_500).contains(&page.words) {
+        lacks.push(("words", format!("{} words", page.words)));
+    }
+    if page.listings > 3 {
+        let found = format!(
+            "{} listings in a row, to line {}",
+            page.listings, page.last_of_them
+        );
+        lacks.push(("listings", found));
+    }
+    if page.shows_code && !page.breaks {
+        lacks.push(("break", "nothing to break".to_string()));
+    }
+    // `**Title** (*kind*, `name`)`, and whatever else stands in the brackets.
+    let kind = "(?:break|repair|extend|measure|build)";
+    let form = format!(r"(?m)^\*\*[^*\n]+\*\* \(\*{kind}\b[^*\n]*\*([^)]*)\)");
+    let name = regex::Regex::new(r"`(?:exercises::)?(\w+)`").unwrap();
+    let form = regex::Regex::new(&form).unwrap();
+    let asked = form.captures_iter(&chapter.text).filter(|found| {
+        name.captures_iter(&found[1]).any(|name| {
+            let test = format!(r#"exercise\(\s*"{}""#, &name[1]);
+            regex::Regex::new(&test).unwrap().is_match(exercises)
+        })
+    });
+    let asked = asked.count();
+    if page.adds_program && asked < 2 {
+        lacks.push(("exercises", format!("exercises with a test: {asked}")));
+    }
+    lacks
+}
+
+/// What is counted of a chapter.
+#[derive(Default)]
+struct Outline {
+    /// The words of its prose: neither blocks, nor directives, nor the signs of HTML.
+    words: usize,
+    /// The most listings in a row without prose between them, and the line of the last.
+    listings: usize,
+    last_of_them: usize,
+    /// Whether it shows code of a program or of a library.
+    shows_code: bool,
+    adds_program: bool,
+    /// Whether it has a section to break something in.
+    breaks: bool,
+}
+
+impl Outline {
+    fn of(chapter: &Chapter) -> Outline {
+        let tag = regex::Regex::new("<[^>]*>").unwrap();
+        let fences = book::transcript::fences(chapter).unwrap();
+        let mut outline = Outline::default();
+        let mut in_a_row = 0;
+        // The level of the section in which something is broken, its words, and its blocks.
+        let mut section: Option<(usize, usize, usize)> = None;
+        let mut lines = chapter.text.lines().zip(1..);
+        while let Some((line, number)) = lines.next() {
+            let fence = fences.iter().find(|fence| fence.line == number);
+            let directives = book::includes::directives(line);
+            let directive = directives.first().map_or("", |directive| directive.name);
+            let shown = matches!(directive, "step" | "diff" | "program");
+            let listing = match fence {
+                Some(fence) => !["console", "sh", "text"].contains(&fence.language()),
+                None => matches!(directive, "step" | "diff"),
+            };
+            if listing {
+                in_a_row += 1;
+                if in_a_row > outline.listings {
+                    (outline.listings, outline.last_of_them) = (in_a_row, number);
+                }
+            }
+            if let (true, Some((_, _, blocks))) = (fence.is_some() || listing, &mut section) {
+                *blocks += 1;
+            }
+            outline.adds_program |= matches!(directive, "step" | "program");
+            outline.shows_code |= shown;
+            if let Some(fence) = fence {
+                let of_code = fence.lines.iter().any(|line| {
+                    let included = line.contains("include ") && line.contains("/code/");
+                    included && line.contains(".rs")
+                });
+                outline.shows_code |= of_code;
+                lines.nth(fence.lines.len()); // up to the closing fence
+                continue;
+            }
+            if line.trim_start().starts_with("{{#") && line.trim_end().ends_with("}}") {
+                continue;
+            }
+            let text = tag.replace_all(line, " ");
+            let words = text.split_whitespace();
+            let words = words.filter(|word| word.chars().any(char::is_alphanumeric));
+            let words = words.count();
+            outline.words += words;
+            if let Some(title) = line.strip_prefix('#') {
+                let level = title.len() - title.trim_start_matches('#').len();
+                let open = section.filter(|(other, ..)| *other < level);
+                let breaks = title.to_lowercase().contains("break it");
+                section = open.or(breaks.then_some((level, 0, 0)));
+            } else if words > 0 {
+                in_a_row = 0;
+                if let Some((_, prose, _)) = &mut section {
+                    *prose += words;
+                }
+            }
+            outline.breaks |= section.is_some_and(|(_, words, blocks)| words >= 10 && blocks > 0);
+        }
+        outline.breaks |= section.is_some_and(|(_, words, blocks)| words >= 10 && blocks > 0);
+        outline
+    }
+}
+
+/// A chapter that lacks one thing after the other.
+#[test]
+fn what_a_chapter_lacks_is_seen() {
+    let exercises = "exercise(\n    \"one\", exercise(\"two\",";
+    let lacks = |text: &str| -> Vec<&str> {
+        let chapter = Chapter {
+            file: "book/part1/page.md".into(),
+            text: text.to_string(),
+        };
+        let lacks = lacks(&chapter, exercises);
+        lacks.into_iter().map(|(word, _)| word).collect()
+    };
+    let prose = "A word and another.\n".repeat(400);
+    let listing = "```rust\nfn main() {}\n```\n\n";
+    let program = "{{#program webserver1}}\n\n";
+    let broken = "### Break it\n\nTake out the line that closes the connection, and ask again.\n\n\
+                  ```console\n$ curl x\n```\n\n";
+    let asked = "**One** (*extend*, `one`). Do.\n\n\
+                 **Two** (*break*; from `x`; test\n`exercises::two`). Do.\n";
+    let whole = format!("# A\n\n{program}{prose}\n{listing}{listing}{listing}{broken}{asked}");
+    assert_eq!(lacks(&whole), [""; 0]);
+    assert_eq!(lacks(&whole.replace(&prose, "Short.\n")), ["words"]);
+    assert_eq!(lacks(&format!("{whole}{prose}{prose}")), ["words"]);
+    let four = format!("{listing}## B\n\n```console\n```\n\n{listing}{listing}{listing}");
+    assert_eq!(lacks(&whole.replacen(listing, &four, 1)), ["listings"]);
+    assert_eq!(lacks(&whole.replace("### Break it", "### It")), ["break"]);
+    assert_eq!(
+        lacks(&whole.replace("```console\n$ curl x\n```\n\n", "")),
+        ["break"]
+    );
+    // What comes under the next heading is not part of it.
+    let apart = whole.replace("ask again.\n\n", "ask again.\n\n## C\n\n");
+    assert_eq!(lacks(&apart), ["break"]);
+    assert_eq!(lacks(&whole.replace("::two", "::three")), ["exercises"]);
+    assert_eq!(
+        lacks(&whole.replace(program, "").replace(asked, "")),
+        [""; 0]
     );
 }
 

@@ -12,6 +12,7 @@ mod debts;
 mod exercises;
 mod house;
 mod lines;
+mod my_gateway;
 mod pages;
 mod part3;
 mod properties;

@@ -344,7 +344,7 @@ fn programs_can_be_copied() {
         for library in program.folders(&course) {
             copy(&course.root.join(&library), &copies);
         }
-        if let Err(error) = build(&folder, &copies.join("target")) {
+        if let Err(error) = build(&folder, &copies.join("target"), &[]) {
             failed.push(format!(
                 "{} does not build when copied:\n{error}",
                 program.name
@@ -368,6 +368,202 @@ fn stages_can_be_typed() {
     for (number, (dependencies, stages)) in packages.iter().enumerate() {
         let built = build_alone(&format!("stages-{number}"), stages, dependencies);
         built.unwrap_or_else(|error| panic!("stages do not build when typed:\n{error}"));
+    }
+}
+
+/// A step, as a page shows it.
+struct Step {
+    before: String,
+    after: String,
+    /// Its places, from the top: each line with what becomes of it.
+    places: Vec<Vec<(Becomes, String)>>,
+    /// The whole program that is folded away under it, if there is one.
+    listing: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Becomes {
+    Kept,
+    Typed,
+    Struck,
+}
+
+impl Step {
+    fn all(page: &Html) -> Vec<Step> {
+        let sections = all(page, "section.step");
+        sections.into_iter().map(Step::read).collect()
+    }
+
+    fn read(section: ElementRef<'_>) -> Step {
+        let text = |element: ElementRef<'_>| element.text().collect::<String>();
+        let attribute = |name: &str| section.attr(name).unwrap_or_default().to_string();
+        let line = |element: ElementRef<'_>| {
+            let becomes = match element.value().name() {
+                "ins" => Becomes::Typed,
+                "del" => Becomes::Struck,
+                _ => Becomes::Kept,
+            };
+            (becomes, text(element).trim_end_matches('\n').to_string())
+        };
+        let place = |code: ElementRef<'_>| code.child_elements().map(line).collect();
+        let listing = section.select(&selector("details pre code")).next();
+        Step {
+            before: attribute("data-before"),
+            after: attribute("data-after"),
+            places: section
+                .select(&selector("pre.hunk > code"))
+                .map(place)
+                .collect(),
+            listing: listing.map(text),
+        }
+    }
+
+    /// Types it, as a reader does who looks for the lines that are there already.
+    fn type_into(&self, program: &[String]) -> Result<Vec<String>, String> {
+        let mut program = program.to_vec();
+        for place in &self.places {
+            let lines = |other: Becomes| {
+                let lines = place.iter().filter(move |(becomes, _)| *becomes != other);
+                lines.map(|(_, line)| line.clone()).collect::<Vec<String>>()
+            };
+            let (there, then) = (lines(Becomes::Typed), lines(Becomes::Struck));
+            let found: Vec<usize> = match there.is_empty() {
+                true => (0..1).filter(|_| program.is_empty()).collect(),
+                false => {
+                    let windows = program.windows(there.len()).enumerate();
+                    let found = windows.filter(|(_, window)| *window == there);
+                    found.map(|(at, _)| at).collect()
+                }
+            };
+            let [at] = found[..] else {
+                let times = found.len();
+                return Err(format!(
+                    "these lines are there {times} times, not once:\n{}",
+                    there.join("\n")
+                ));
+            };
+            program.splice(at..at + there.len(), then);
+        }
+        Ok(program)
+    }
+}
+
+/// Who types what the steps of a page say, one after the other, has the stages, and their
+/// last: from an empty file, or from a finished program, or from where an earlier page
+/// ended.
+#[test]
+fn steps_lead_to_their_stages() {
+    let course = course();
+    let pages = pages();
+    let steps = |page| (page, Step::all(&pages[page]));
+    let pages = pages.keys().filter(|page| *page != Path::new("print.html"));
+    let steps: Vec<(&PathBuf, Vec<Step>)> = pages.map(steps).collect();
+    let elsewhere: BTreeSet<&str> = steps
+        .iter()
+        .flat_map(|(_, steps)| steps.iter().map(|step| step.after.as_str()))
+        .collect();
+    for (page, steps) in &steps {
+        let place = source(page);
+        let mut typed: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for step in steps {
+            let Step { before, after, .. } = step;
+            let ours = |program: &Program| -> Vec<String> {
+                program.typed().lines().map(str::to_string).collect()
+            };
+            let start = match (typed.get(before.as_str()), course.program(before)) {
+                _ if before.is_empty() => Vec::new(),
+                (Some(typed), _) => typed.clone(),
+                (None, Some(program)) if !program.is_stage() => ours(program),
+                (None, Some(program)) if elsewhere.contains(before.as_str()) => ours(program),
+                _ => {
+                    panic!("{place}: nothing leads to {before}, from where a step leads to {after}")
+                }
+            };
+            let result = step.type_into(&start);
+            let result = result.unwrap_or_else(|error| panic!("{place}: to {after}: {error}"));
+            let wanted = course
+                .program(after)
+                .expect("the page was made from the table");
+            assert!(
+                result == ours(wanted),
+                "{place}: who types the step from {before} to {after} has:\n{}",
+                result.join("\n")
+            );
+            if let Some(listing) = &step.listing {
+                assert_eq!(
+                    listing.trim_end(),
+                    wanted.typed().trim_end(),
+                    "{place}: {after}"
+                );
+            }
+            typed.insert(after, result);
+        }
+    }
+}
+
+/// What the test above would say of a page that misleads.
+#[test]
+fn a_step_that_misleads_is_seen() {
+    let (before, after) = ("webserver1", "webserver3a");
+    let course = course();
+    let chapter = book::course::Chapter {
+        file: PathBuf::from("book/part3/page.md"),
+        text: format!("{{{{#step {before} {after}}}}}\n"),
+    };
+    let (made, _) = book::preprocessor::render(&course, &chapter).unwrap();
+    let lines = |name: &str| -> Vec<String> {
+        let typed = course.program(name).unwrap().typed();
+        typed.lines().map(str::to_string).collect()
+    };
+    let leads = |html: &str| {
+        let steps = Step::all(&Html::parse_document(html));
+        steps[0]
+            .type_into(&lines(before))
+            .map(|result| result == lines(after))
+    };
+    assert_eq!(leads(&made), Ok(true), "{made}");
+
+    // A place is left out.
+    let (start, end) = (made.find("<pre").unwrap(), made.find("</pre>").unwrap());
+    let without = format!("{}{}", &made[..start], &made[end..]);
+    assert_eq!(leads(&without), Ok(false));
+    // A sign of HTML stands in the code as it is.
+    assert!(made.contains("&lt;"), "{made}");
+    assert_ne!(leads(&made.replace("&lt;", "<")), Ok(true));
+    // The lines around a place are those of another as well.
+    let around = regex::Regex::new("<span>[^<]*\n</span>").unwrap();
+    let bare = around
+        .replace_all(&made, "")
+        .replace("</code></pre>", "<span>}\n</span></code></pre>");
+    let error = leads(&bare).unwrap_err();
+    assert!(error.contains("times, not once"), "{error}");
+}
+
+/// What a page starts by `cargo run --example` is there, and each example of a part is
+/// started by some page.
+#[test]
+fn examples_are_those_that_the_pages_start() {
+    let run = regex::Regex::new(r"cargo run .*?-p (\w+) .*?--example (\w+)").unwrap();
+    let course = course();
+    let mut started = BTreeSet::new();
+    for chapter in course.chapters().unwrap() {
+        for (line, number) in chapter.text.lines().zip(1..) {
+            for found in run.captures_iter(line) {
+                let (package, name) = (&found[1], &found[2]);
+                let file = format!("code/{package}/examples/{name}.rs");
+                let place = format!("{}:{number}", chapter.file.display());
+                let there = course.root.join(&file).is_file();
+                assert!(there, "{place}: there is no {file}");
+                started.insert(PathBuf::from(file));
+            }
+        }
+    }
+    for example in &course.examples {
+        let file = &example.file;
+        let known = started.contains(file);
+        let (package, name) = (&example.package, &example.name);
+        let command = format!("cargo run -p {package} --example {name}");
+        assert!(known, "{}: no chapter has `{command}`", file.display());
     }
 }
 
@@ -404,7 +600,7 @@ fn parts_can_be_copied() {
         }
         let lock = fs::read_to_string(book::root().join("Cargo.lock")).unwrap();
         write(&folder.join("Cargo.lock"), &lock);
-        let built = build(&folder, &copies.join("target"));
+        let built = build(&folder, &copies.join("target"), &["--bins", "--examples"]);
         built.unwrap_or_else(|error| panic!("code/{name} does not build when copied:\n{error}"));
     }
 }
@@ -426,7 +622,7 @@ fn listing(pages: &Pages, program: &Program) -> (String, String) {
     (listing, code("pre code.language-toml").unwrap_or_default())
 }
 
-fn build(folder: &Path, target: &Path) -> Result<(), String> {
+fn build(folder: &Path, target: &Path, what: &[&str]) -> Result<(), String> {
     let mut cargo = cargo();
     cargo.args([
         "build",
@@ -436,7 +632,7 @@ fn build(folder: &Path, target: &Path) -> Result<(), String> {
         "never",
         "--target-dir",
     ]);
-    let output = cargo.arg(target).current_dir(folder).output();
+    let output = cargo.arg(target).args(what).current_dir(folder).output();
     let output = output.map_err(|error| format!("run cargo: {error}"))?;
     match output.status.success() {
         true => Ok(()),
@@ -460,7 +656,7 @@ fn transcripts_are_set_as_they_are_written() {
     for chapter in course().chapters().unwrap() {
         let path = chapter.file.strip_prefix("book").unwrap();
         let page = &pages[&path.with_extension("html")];
-        let set = all(page, "main pre.transcript > code");
+        let set = all(page, "main pre.transcript:not(.prove) > code");
         let blocks = book::transcript::blocks(&chapter).unwrap();
         assert_eq!(set.len(), blocks.len(), "{}", chapter.file.display());
         for (set, block) in set.iter().zip(&blocks) {

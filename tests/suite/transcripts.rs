@@ -14,6 +14,7 @@
 //!   would: the program is called `my-server`, and has a free port where its text has 8888.
 //! - A process that a command of the page names by its number is the one of this run
 //!   that the page has shown under that number.
+//! - `cargo run -p PACKAGE --example NAME` starts an example of a part, in the same way.
 //! - What comes is what the page shows, character by character, but for what
 //!   `tests::comparison` lists: what differs from run to run and from machine to
 //!   machine. White space at the ends of lines does not count, nor do blank lines
@@ -38,7 +39,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 use tests::comparison::{Known, Shown};
-use tests::programs::{as_typed, course, folder};
+use tests::programs::{as_typed, course, example, folder};
 use tests::python::{activated, can_check, programs, Site};
 use tests::terminal::Terminal;
 use tests::{has_tool, left_out};
@@ -249,7 +250,8 @@ impl Page {
                 }
                 None => {
                     let command = self.known.here(command);
-                    self.places.command(&command, served.as_deref())
+                    let command = self.places.command(&command, served.as_deref());
+                    self.places.examples(&command, &self.typed.0)
                 }
             };
             terminal.command(&command);
@@ -474,6 +476,33 @@ impl Places {
         format!("{before}{file} {arguments}{address}{after}")
     }
 
+    /// The command with the program itself in the place of each `cargo run` that starts an
+    /// example of a part.
+    fn examples(&mut self, command: &str, folder: &Path) -> String {
+        static RUN: LazyLock<Regex> = LazyLock::new(|| {
+            let run = r"\bcargo run (?:-q |--quiet )?-p (part\w+) --example (\w+)(?: -- | |$)";
+            Regex::new(run).expect("a constant")
+        });
+        let (course, mut copied) = (course(), false);
+        let command = RUN.replace_all(command, |found: &Captures<'_>| {
+            let Some(known) = course.example(&found[1], &found[2]) else {
+                return found[0].to_string(); // cargo says so
+            };
+            let text = fs::read_to_string(book::root().join(&known.file)).unwrap_or_default();
+            self.take_for(&text, None);
+            let port = self.ports.iter().find(|(page, _)| *page == "8888");
+            let port = port.map_or(0, |(_, port)| port.number);
+            copied = true;
+            format!("{} ", example(known, folder, port).display())
+        });
+        let command = command.into_owned();
+        if copied {
+            self.folders
+                .push(("target/debug/examples/", format!("{}/", folder.display())));
+        }
+        command
+    }
+
     /// A command of the page as it is typed here: a server is given the
     /// address that it would have taken by itself.
     fn command(&self, command: &str, served: Option<&str>) -> String {
@@ -621,15 +650,15 @@ fn overwrite(chapter: &Chapter, blocks: &[Block], replayed: &[Replayed]) {
 /// A free port of four digits, as the page's are, so that columns and lengths
 /// stay the same. It lies below the ports that the system hands out, and where
 /// no port is that browsers refuse to visit (6000 and 6665, for instance).
-struct Port {
-    number: u16,
+pub struct Port {
+    pub number: u16,
     /// Keeps the number from other pages, also of other processes: whoever
     /// wants the TCP port takes the UDP port of that number first.
     _reserved: UdpSocket,
 }
 
 impl Port {
-    fn free() -> Port {
+    pub fn free() -> Port {
         // From a different place in each process, so that they seldom meet.
         let start = std::process::id() as u16 % 1000;
         for step in 0..2900 {

@@ -1,12 +1,13 @@
 //! What Part 1 says of `webserver1`.
 
+use crate::transcripts::Port;
 use nix::sys::signal::Signal;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::thread;
 use tests::client::{get, Client, End};
-use tests::programs::{course, executable};
+use tests::programs::{command, course, executable};
 use tests::server::{end_with_parent, run_to_end, Server, Setup};
 use tests::{has_tool, left_out, wait_for, SILENCE};
 
@@ -50,6 +51,53 @@ fn of_a_request_1024_bytes_are_read() {
         let (answer, ended) = server.connect().ask(&get(&format!("/{path}")));
         assert_eq!(ended, end, "{length} bytes got {answer:?}");
     }
+}
+
+/// What curl calls an empty reply and a reset, of the first stages: with both clients
+/// the stage stands still until the client has done what it does first.
+#[test]
+fn what_is_left_unread_decides_how_it_ends() {
+    let ends = |stage: &str, speaks: bool| {
+        let port = Port::free();
+        let server = Server::start_stage(stage, port.number);
+        server.signal(Signal::SIGSTOP);
+        server.wait_for_state('T');
+        let mut client = server.connect();
+        if speaks {
+            client.send(get("/hello"));
+        }
+        server.signal(Signal::SIGCONT);
+        let (answer, end) = client.read_to_end();
+        (String::from_utf8_lossy(&answer).into_owned(), end)
+    };
+    let either = [("accept_and_drop", ""), ("write_without_reading", ANSWER)];
+    let reads = [("read_and_drop", ""), ("read_then_write", ANSWER)];
+    thread::scope(|scope| {
+        for (stage, answer) in either {
+            scope.spawn(move || assert_eq!(ends(stage, false), (answer.into(), End::Closed)));
+            scope.spawn(move || assert_eq!(ends(stage, true), (answer.into(), End::Reset)));
+        }
+        for (stage, answer) in reads {
+            scope.spawn(move || assert_eq!(ends(stage, true), (answer.into(), End::Closed)));
+        }
+    });
+}
+
+/// And `one_after_another` does not: the step from it to the next is about that.
+#[test]
+fn a_stage_outlives_a_client_that_resets() {
+    let port = Port::free();
+    let mut server = Server::start_stage("one_after_another", port.number);
+    assert_eq!(server.connect().ask(&get("/")).0, ANSWER);
+    server.connect().reset();
+    let (code, errors) = server.wait_for_end();
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("ConnectionReset"), "{errors}");
+
+    let port = Port::free();
+    let server = Server::start_stage("outlive_a_client", port.number);
+    server.connect().reset();
+    assert_eq!(server.connect().ask(&get("/")).0, ANSWER);
 }
 
 #[test]
@@ -180,32 +228,50 @@ fn a_name_is_looked_up() {
 #[test]
 fn nobody_needs_to_read_what_it_prints() {
     for program in programs() {
-        let mut command = Command::new(executable(&program));
-        command.arg("127.0.0.1:0").stdin(Stdio::null());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        end_with_parent(&mut command);
-        let mut child = command.spawn().unwrap();
-        drop(child.stderr.take());
-        let mut line = String::new();
-        let mut output = BufReader::new(child.stdout.take().unwrap());
-        output.read_line(&mut line).unwrap();
-        drop(output);
-        let address = line.trim_end().strip_prefix("Serving HTTP on http://");
-        let address = address.and_then(|line| line.strip_suffix("/ ..."));
-        let address: SocketAddr = address.unwrap().parse().unwrap();
+        let served = serves_without_a_reader(&program);
+        served.unwrap_or_else(|error| panic!("{program}: {error}"));
+    }
+}
 
+/// Whether this program does.
+pub fn serves_without_a_reader(program: &str) -> Result<(), String> {
+    let mut command = command(program);
+    command.arg("127.0.0.1:0").stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    end_with_parent(&mut command);
+    let mut child = command.spawn().unwrap();
+    drop(child.stderr.take());
+    let mut line = String::new();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    output.read_line(&mut line).unwrap();
+    drop(output);
+    let address = line.trim_end().strip_prefix("Serving HTTP on http://");
+    let address = address.and_then(|line| line.strip_suffix("/ ..."));
+    let address: SocketAddr = address.unwrap().parse().unwrap();
+
+    let visits = || {
         for _ in 0..3 {
-            let (answer, end) = Client::connect(address).ask(&get("/hello"));
-            assert!(answer.starts_with("HTTP/1.1 200 OK"), "{program}: {answer}");
-            assert_eq!(end, End::Closed, "{program}");
+            let client = Client::try_connect(address);
+            let mut client = client.map_err(|error| error.to_string())?;
+            let (answer, end) = client.try_send(get("/hello")).read_to_end();
+            let answer = String::from_utf8_lossy(&answer);
+            if !answer.starts_with("HTTP/1.1 200 OK") || end != End::Closed {
+                return Err(format!("a client got {answer:?} and {end:?}"));
+            }
             // And something to complain about.
-            let mut client = Client::connect(address);
-            client.send("GET /gone HTTP/1.1");
+            let client = Client::try_connect(address);
+            let mut client = client.map_err(|error| error.to_string())?;
+            client.try_send("GET /gone HTTP/1.1");
             client.reset();
         }
-        let ended = child.try_wait().unwrap();
-        let _ = child.kill().and_then(|()| child.wait());
-        assert_eq!(ended, None, "{program} has ended");
+        Ok(())
+    };
+    let visited = visits();
+    let ended = child.try_wait().unwrap();
+    let _ = child.kill().and_then(|()| child.wait());
+    match ended {
+        Some(status) => Err(format!("it has ended with {status}")),
+        None => visited,
     }
 }
 

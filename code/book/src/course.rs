@@ -32,6 +32,8 @@ pub struct Course {
     pub programs: Vec<Program>,
     /// The libraries that programs are built on.
     pub libraries: Vec<Library>,
+    /// The experiments: whole programs of a part, as cargo finds them, without a row.
+    pub examples: Vec<Example>,
     /// The debts, in the order in which the text meets them.
     pub debts: Vec<Debt>,
 }
@@ -58,6 +60,17 @@ pub struct Program {
     pub head: usize,
     /// The lines of `[dependencies]` that it needs when it is copied out.
     pub dependencies: Vec<String>,
+}
+
+/// An experiment that is a program of its own: `cargo run -p PACKAGE --example NAME`.
+#[derive(Clone, Debug)]
+pub struct Example {
+    /// Its name.
+    pub name: String,
+    /// The package that it belongs to.
+    pub package: String,
+    /// Its file, from the top of the repository.
+    pub file: PathBuf,
 }
 
 /// A library of the course, which chapters show line by line as well.
@@ -112,6 +125,17 @@ pub struct Chapter {
     pub file: PathBuf,
     /// Its text as written.
     pub text: String,
+}
+
+impl Chapter {
+    /// How the tests of its transcripts and of its snippets begin: `part1_one_page` for
+    /// `book/part1/one-page.md`.
+    pub fn name_of_tests(&self) -> String {
+        let path = self.file.strip_prefix(CHAPTERS).unwrap_or(&self.file);
+        let path = path.with_extension("");
+        let path = path.to_string_lossy().to_lowercase();
+        path.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+    }
 }
 
 /// The step from one program to the next, or from an empty file. The comments at the
@@ -185,6 +209,7 @@ impl Course {
             root: root.to_path_buf(),
             programs: Vec::new(),
             libraries: Vec::new(),
+            examples: examples(root)?,
             debts: Vec::new(),
         };
         for row in table.library {
@@ -206,6 +231,12 @@ impl Course {
             }
             course.programs.push(Program::read(root, row)?);
         }
+        for example in &course.examples {
+            if course.program(&example.name).is_some() {
+                let what = "a program of the table has that name too";
+                return Err(Problem::new(&example.file, 0, what));
+            }
+        }
         for debt in table.debt {
             for name in debt.shown.iter().chain([&debt.owes]) {
                 if course.program(name).is_none() {
@@ -221,6 +252,12 @@ impl Course {
     /// The program of that name.
     pub fn program(&self, name: &str) -> Option<&Program> {
         self.programs.iter().find(|program| program.name == name)
+    }
+
+    /// The example of that name, in that package.
+    pub fn example(&self, package: &str, name: &str) -> Option<&Example> {
+        let mut examples = self.examples.iter();
+        examples.find(|example| example.package == package && example.name == name)
     }
 
     /// The library of that name.
@@ -239,7 +276,8 @@ impl Course {
         let programs = self.programs.iter().map(|program| &program.file);
         let libraries = self.libraries.iter().flat_map(|library| &library.files);
         let libraries = libraries.map(|source| &source.file);
-        programs.chain(libraries).cloned().collect()
+        let examples = self.examples.iter().map(|example| &example.file);
+        programs.chain(examples).chain(libraries).cloned().collect()
     }
 
     /// All chapters, in the order of their paths; `SUMMARY.md` is not one.
@@ -407,6 +445,26 @@ impl Library {
     }
 }
 
+/// The examples of the parts, in the order of their paths.
+fn examples(root: &Path) -> Result<Vec<Example>, Problem> {
+    let mut examples = Vec::new();
+    for file in files(root, Path::new("code"), "rs")? {
+        let names: Vec<&str> = file.iter().filter_map(|name| name.to_str()).collect();
+        let ["code", package, "examples", name] = names[..] else {
+            continue;
+        };
+        if let (true, Some(name)) = (package.starts_with("part"), name.strip_suffix(".rs")) {
+            let (name, package) = (name.to_string(), package.to_string());
+            examples.push(Example {
+                name,
+                package,
+                file,
+            });
+        }
+    }
+    Ok(examples)
+}
+
 /// Numbered lines as a text.
 fn text(lines: &[(usize, String)]) -> String {
     lines.iter().map(|(_, line)| format!("{line}\n")).collect()
@@ -545,6 +603,7 @@ mod tests {
             root: PathBuf::new(),
             programs: Vec::new(),
             libraries: Vec::new(),
+            examples: Vec::new(),
             debts: Vec::new(),
         };
         let (old, new) = (

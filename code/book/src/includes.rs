@@ -17,8 +17,8 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::LazyLock;
 
 /// The names of the directives that [`crate::preprocessor`] replaces.
-pub const OURS: [&str; 7] = [
-    "program", "library", "step", "diff", "debts", "ledger", "test",
+pub const OURS: [&str; 8] = [
+    "program", "library", "step", "diff", "debts", "ledger", "test", "prove",
 ];
 
 // mdBook's own expression, except that a directive may stand without arguments.

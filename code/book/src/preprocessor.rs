@@ -11,6 +11,8 @@
 //! | `{{#debts NAME}}`    | what a program still owes                           |
 //! | `{{#ledger}}`        | all debts                                           |
 //! | `{{#test MODULE::NAME}}` | the name of a test, which must exist            |
+//! | `{{#prove}}`         | the command that runs the tests that the page names |
+//! | `{{#prove MODULE::NAME …}}` | the command that runs these                  |
 //!
 //! Besides, each snippet that is included from a program gets a caption with
 //! its file and function, and each `console` block is set as a transcript.
@@ -174,7 +176,7 @@ fn replace(
     let mut replaced = String::new();
     let mut end = 0;
     for directive in directives(line) {
-        let made = make(course, &directive)
+        let made = make(course, chapter, &directive)
             .map_err(|what| Problem::new(&chapter.file, number, what))?
             .unwrap_or_else(|| line[directive.range.clone()].to_string());
         replaced.push_str(&line[end..directive.range.start]);
@@ -185,7 +187,11 @@ fn replace(
     Ok(replaced)
 }
 
-fn make(course: &Course, directive: &Directive<'_>) -> Result<Option<String>, String> {
+fn make(
+    course: &Course,
+    chapter: &Chapter,
+    directive: &Directive<'_>,
+) -> Result<Option<String>, String> {
     let program = |name: &str| {
         course
             .program(name)
@@ -203,7 +209,12 @@ fn make(course: &Course, directive: &Directive<'_>) -> Result<Option<String>, St
         ("diff", [before, after]) => diff(course, program(before)?, program(after)?),
         ("debts", [name]) => debts(course, program(name)?)?,
         ("ledger", []) => ledger(course),
-        ("test", [name]) => test(&course.root, name)?,
+        ("test", [name]) => {
+            let (name, file) = test(&course.root, name)?;
+            format!("`{name}` in `{file}`")
+        }
+        ("prove", []) => prove(&course.root, chapter, &tests_of(chapter))?,
+        ("prove", names) => prove(&course.root, chapter, names)?,
         (name, arguments) if crate::includes::OURS.contains(&name) => {
             let what = "takes other arguments than";
             return Err(format!(
@@ -391,13 +402,73 @@ fn repaid(course: &Course, debt: &Debt) -> String {
     }
 }
 
-/// The name of a test, `MODULE::NAME`, after a look at whether it is there: in the
-/// file of the suite's module, or in one of the files of its folder.
-fn test(root: &Path, path: &str) -> Result<String, String> {
+/// The tests that a page names, but for those of its exercises.
+fn tests_of(chapter: &Chapter) -> Vec<&str> {
+    let named = directives(&chapter.text).into_iter();
+    let named = named.filter(|directive| directive.name == "test");
+    let mut tests = Vec::new();
+    for test in named.flat_map(|directive| directive.arguments) {
+        if !test.starts_with("exercises::") && !tests.contains(&test) {
+            tests.push(test);
+        }
+    }
+    tests
+}
+
+/// The command that runs what the page shows, that is its transcripts and its snippets, and
+/// these tests; set as a transcript is.
+fn prove(root: &Path, chapter: &Chapter, tests: &[&str]) -> Result<String, String> {
+    let has = |what| chapter.text.contains(what);
+    let shows = has("\n```console") || has("\n```rust");
+    if !shows && tests.is_empty() {
+        return Err("the page names no test that `{{#prove}}` could run".to_string());
+    }
+    let python = has("--features python") || tests.iter().any(|test| test.starts_with("python::"));
+    let features = if python {
+        " --features tests/python"
+    } else {
+        ""
+    };
+    let suite = format!("cargo test --test suite{features} --");
+    let page = chapter.name_of_tests();
+    // What each command runs.
+    let mut commands: Vec<(String, Vec<&str>)> = Vec::new();
+    if shows {
+        commands.push((suite.clone(), vec![&page]));
+    }
+    for test in tests {
+        let (name, file) = self::test(root, test)?;
+        let library = file.strip_prefix("code/");
+        let library = library.and_then(|file| file.split('/').next());
+        let run = match library {
+            Some(library) => format!("cargo test -p {library} --"),
+            None => suite.clone(),
+        };
+        match commands.iter_mut().find(|(command, _)| *command == run) {
+            Some((_, names)) => names.push(name),
+            None => commands.push((run, vec![name])),
+        }
+    }
+    let commands = commands.iter();
+    let commands = commands.map(|(command, names)| format!("{command} {}", names.join(" ")));
+    let command = commands.collect::<Vec<_>>().join(" &amp;&amp; ");
+    Ok(format!(
+        "<pre class=\"transcript prove\"><code class=\"nohighlight hljs\">\
+         <span class=\"command\">{command}</span>\n</code></pre>\n"
+    ))
+}
+
+/// The name of a test and its file, from `MODULE::NAME`, after a look at whether it is
+/// there: in the file of the suite's module, or in one of the files of its folder. A test
+/// of a library is `LIBRARY::FILE::NAME`.
+fn test<'a>(root: &Path, path: &'a str) -> Result<(&'a str, String), String> {
     let (module, name) = path
-        .split_once("::")
+        .rsplit_once("::")
         .ok_or_else(|| format!("`{path}` is not of the form `MODULE::NAME`"))?;
-    let module = format!("tests/suite/{module}");
+    let module = match module.split_once("::") {
+        Some((library, file)) => format!("code/{library}/tests/{file}"),
+        None => format!("tests/suite/{module}"),
+    };
     let mut files = vec![format!("{module}.rs")];
     if let Ok(entries) = std::fs::read_dir(root.join(&module)) {
         let names = entries.flatten().map(|entry| entry.file_name());
@@ -411,7 +482,7 @@ fn test(root: &Path, path: &str) -> Result<String, String> {
             .skip(1)
             .any(|after| after.trim_start().starts_with(&format!("fn {name}(")));
         if is_test {
-            return Ok(format!("`{name}` in `{file}`"));
+            return Ok((name, file.clone()));
         }
     }
     Err(format!("there is no test `{name}` in {}", files.join(", ")))
@@ -450,15 +521,15 @@ mod tests {
     #[test]
     fn a_snippet_is_captioned_with_its_file_and_function() {
         let include = |anchor| {
-            format!("```rust,no_run\n{{{{#rustdoc_include ../../code/part1/webserver1.rs:{anchor}}}}}\n```\n")
+            format!("```rust,no_run\n{{{{#rustdoc_include ../../code/part2/webserver2.rs:{anchor}}}}}\n```\n")
         };
         for (anchor, function) in [
             ("head", ""),
             ("main", ", <code>main</code>"),
-            ("accept", ", <code>serve_forever</code>"),
+            ("serve_forever", ", <code>serve_forever</code>"),
         ] {
             let expected = format!(
-                "<p class=\"caption\"><code>code/part1/webserver1.rs</code>{function}</p>\n\n{}",
+                "<p class=\"caption\"><code>code/part2/webserver2.rs</code>{function}</p>\n\n{}",
                 include(anchor)
             );
             assert_eq!(page(&include(anchor)).unwrap(), expected);
@@ -479,8 +550,47 @@ mod tests {
         let page = page("{{#diff webserver1 large_answer}}").unwrap();
         assert!(page.contains("webserver1.rs</code> → <code>code/part1/large_answer.rs"));
         assert!(page.contains("<ins>const BODY"), "{page}");
-        assert!(page.contains("<del>const RESPONSE"), "{page}");
+        assert!(page.contains("<del><span>const RESPONSE"), "{page}");
         assert!(!page.contains("//!"), "{page}");
+    }
+
+    #[test]
+    fn one_command_runs_the_tests_of_a_page() {
+        let named = "{{#test debts::one_client_at_a_time}}, {{#test exercises::echo_path}} and \
+                     {{#test debts::one_client_at_a_time}}.\n\n{{#prove}}\n";
+        let command = ">cargo test --test suite -- one_client_at_a_time</span>";
+        assert!(page(named).unwrap().contains(command));
+        let shows =
+            page("\n```console\n$ true\n```\n\n{{#prove debts::a_large_answer_is_cut_short}}");
+        let command = ">cargo test --test suite -- part1_page a_large_answer_is_cut_short</span>";
+        assert!(shows.unwrap().contains(command));
+        let page = page("{{#prove debts::descriptors_run_out python::the_environ}}").unwrap();
+        let command = ">cargo test --test suite --features tests/python -- \
+                       descriptors_run_out the_environ</span>";
+        assert!(page.contains(command), "{page}");
+    }
+
+    #[test]
+    fn a_stage_is_started_by_cargo_run_and_nothing_else() {
+        let block = |name, command| format!("```console,stage={name}\n$ {command}\n```\n");
+        assert!(page(&block("webserver1", "cargo run -- 127.0.0.1:8080")).is_ok());
+        let error = page(&block("webserver1", "curl http://127.0.0.1:8888/")).unwrap_err();
+        assert!(error.starts_with("book/part1/page.md:2: a block of a stage runs it by "));
+        let error = page(&block("webserver9", "cargo run")).unwrap_err();
+        let expected = "there is no program `webserver9` in code/book/course.toml";
+        assert_eq!(error, format!("book/part1/page.md:1: {expected}"));
+    }
+
+    #[test]
+    fn a_page_with_several_terminals_says_which_is_which() {
+        let server = "```console\n$ cargo run --bin webserver1\n```\n";
+        let client = "\n```console\n$ curl http://127.0.0.1:8888/\n```\n";
+        let third = "\n```console,terminal=third\n$ ss -tn\n```\n\n```console\n^C\n```\n";
+        assert!(!page(server).unwrap().contains("terminal"));
+        let page = page(&format!("{server}{client}{third}")).unwrap();
+        let labels = page.split("<p class=\"caption terminal\">").skip(1);
+        let labels: Vec<&str> = labels.filter_map(|rest| rest.split('<').next()).collect();
+        assert_eq!(labels, ["server", "client", "third", "server"]);
     }
 
     #[test]
@@ -506,6 +616,19 @@ mod tests {
                 "`{{#diff}}` takes other arguments than `webserver1`",
             ),
             ("debts echo_path", "`echo_path` owes nothing"),
+            (
+                "step webserver1 webserver1",
+                "there is nothing to type to get to `webserver1`",
+            ),
+            ("step", "`{{#step}}` takes other arguments than ``"),
+            (
+                "prove",
+                "the page names no test that `{{#prove}}` could run",
+            ),
+            (
+                "prove debts::no_such_test",
+                "there is no test `no_such_test` in tests/suite/debts.rs",
+            ),
             ("test debts", "`debts` is not of the form `MODULE::NAME`"),
             (
                 "test debts::no_such_test",

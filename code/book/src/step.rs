@@ -7,6 +7,7 @@
 
 use crate::transcript::escape;
 use similar::{capture_diff_slices, Algorithm, DiffOp};
+use std::hash::Hash;
 use std::ops::Range;
 
 /// Lines that make way for others; either may be none.
@@ -42,6 +43,26 @@ pub enum Kind {
 /// several ways, because a line at one end of it is equal to the one after the other end,
 /// it is told so that it begins where something begins.
 pub fn changes(old: &[&str], new: &[&str]) -> Vec<Change> {
+    // Lines that are equal stand for each other where they stand in the same function, or
+    // an `Ok(())` of one would be kept as that of another. But what has moved to another
+    // function, or to one of another name, is not typed again.
+    let typed = |changes: &[Change]| changes.iter().map(|change| change.new.len()).sum::<usize>();
+    let (plain, by_function) = (
+        found(old, new),
+        found(&in_functions(old), &in_functions(new)),
+    );
+    let changes = match typed(&by_function) <= typed(&plain) + MORE_TO_TYPE {
+        true => by_function,
+        false => plain,
+    };
+    settled(old, new, changes)
+}
+
+/// How many more lines it may cost to tell functions apart.
+const MORE_TO_TYPE: usize = 3;
+
+/// What changes, as it is found.
+fn found<T: Eq + Hash + Ord>(old: &[T], new: &[T]) -> Vec<Change> {
     let found = capture_diff_slices(Algorithm::Patience, old, new);
     let found = found
         .iter()
@@ -57,6 +78,27 @@ pub fn changes(old: &[&str], new: &[&str]) -> Vec<Change> {
             _ => changes.push(Change { old, new }),
         }
     }
+    changes
+}
+
+/// Each line with the item at the left margin that it stands in, if that has a name.
+fn in_functions<'a>(lines: &[&'a str]) -> Vec<(Option<String>, &'a str)> {
+    let mut item = None;
+    let mut all = Vec::new();
+    for line in lines {
+        if indent(line) == 0 && name(line).is_some() {
+            item = name(line);
+        }
+        all.push((item.clone(), *line));
+        if *line == "}" {
+            item = None;
+        }
+    }
+    all
+}
+
+/// The changes, each where it begins best.
+fn settled(old: &[&str], new: &[&str], mut changes: Vec<Change>) -> Vec<Change> {
     for at in 0..changes.len() {
         let above = at.checked_sub(1).map(|above| changes[above].clone());
         let below = changes.get(at + 1).cloned();
@@ -108,7 +150,7 @@ fn best(lines: &[&str], range: &Range<usize>, top: usize, end: usize) -> usize {
         let closes = first.starts_with(['}', ')', ']']);
         let torn = above.starts_with("//") || above.starts_with("#[");
         let indent = says.map_or(0, |line| indent(line));
-        (closes || torn, first.is_empty(), indent)
+        (closes || torn, indent, first.is_empty())
     };
     starts
         .into_iter()
@@ -226,15 +268,19 @@ fn hunk(old: &[&str], new: &[&str], changes: &[Change], shown: Range<usize>) -> 
     }
     take(Kind::Same, &old[at..shown.end]);
     Hunk {
-        place: place(old, new, &changes[0]),
+        place: place(old, new, changes),
         lines,
     }
 }
 
-/// Where a change is, in words: "In `main`, after `let listener = …`".
-fn place(old: &[&str], new: &[&str], change: &Change) -> String {
+/// Where the first of these changes is, in words: "In `main`, after `let listener = …`".
+fn place(old: &[&str], new: &[&str], changes: &[Change]) -> String {
+    let change = &changes[0];
     if old.is_empty() {
-        return "Into an empty file".to_string();
+        return "All of <code>src/main.rs</code>".to_string();
+    }
+    if !old[..change.old.start].iter().any(|line| says(line)) {
+        return "At the top".to_string();
     }
     let told = |lines: &[&str]| {
         lines
@@ -259,8 +305,8 @@ fn place(old: &[&str], new: &[&str], change: &Change) -> String {
         .as_ref()
         .map_or(String::new(), |name| format!("in <code>{name}</code>, "));
     let place = if let Some(gone) = gone {
-        match change.new.is_empty() {
-            true => format!("{inside}without <code>{gone}</code>"),
+        match changes.iter().all(|change| change.new.is_empty()) {
+            true => format!("{inside}take out <code>{gone}</code>"),
             false => format!("{inside}in place of <code>{gone}</code>"),
         }
     } else if let Some(above) = (0..at).rev().find(|index| !text[*index].trim().is_empty()) {
@@ -378,16 +424,153 @@ pub fn html(hunks: &[Hunk]) -> String {
     for hunk in hunks {
         html.push_str(&format!("<p class=\"caption\">{}:</p>\n\n", hunk.place));
         // Markdown lets HTML that begins with this tag have empty lines.
-        html.push_str("<pre class=\"hunk\"><code class=\"language-rust hljs\">");
+        let whole = hunk.lines.iter().all(|(kind, _)| *kind == Kind::Added);
+        let class = if whole { "hunk whole" } else { "hunk" };
+        html.push_str(&format!(
+            "<pre class=\"{class}\"><code class=\"language-rust hljs\">"
+        ));
         for (kind, line) in &hunk.lines {
             let tag = match kind {
                 Kind::Same => "span",
                 Kind::Added => "ins",
                 Kind::Removed => "del",
             };
-            html.push_str(&format!("<{tag}>{}\n</{tag}>", escape(line)));
+            // What is struck is the text, and not the blanks before it.
+            let (blanks, text) = line.split_at(indent(line));
+            let text = match kind {
+                Kind::Removed if !text.is_empty() => format!("<span>{}</span>", escape(text)),
+                _ => escape(text),
+            };
+            html.push_str(&format!("<{tag}>{blanks}{text}\n</{tag}>"));
         }
         html.push_str("</code></pre>\n\n");
     }
     html
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The places between two texts: each its words, and its lines with a sign before
+    /// them.
+    fn places(old: &str, new: &str) -> Vec<(String, String)> {
+        let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
+        let hunks = hunks(&old, &new, &changes(&old, &new), 1);
+        let sign = |kind: &Kind| match kind {
+            Kind::Same => ' ',
+            Kind::Added => '+',
+            Kind::Removed => '-',
+        };
+        let shown = |hunk: Hunk| {
+            let lines = hunk.lines.iter();
+            let lines = lines.map(|(kind, line)| format!("{}{line}\n", sign(kind)));
+            (hunk.place, lines.collect())
+        };
+        hunks.into_iter().map(shown).collect()
+    }
+
+    fn place(place: &str, lines: &str) -> (String, String) {
+        (place.to_string(), lines.to_string())
+    }
+
+    const ONE: &str = "use std::io;\n\nfn main() -> io::Result<()> {\n    let a = one();\n    \
+                       two(a);\n    Ok(())\n}\n";
+
+    #[test]
+    fn a_line_is_found_by_its_neighbours_and_in_words() {
+        let new = ONE.replace("    two(a);\n", "    two(a);\n    three();\n");
+        let expected = place(
+            "In <code>main</code>, after <code>two(a)</code>",
+            "     two(a);\n+    three();\n     Ok(())\n",
+        );
+        assert_eq!(places(ONE, &new), [expected]);
+
+        let new = ONE.replace("let a = one();", "let a = Vec::<u8>::new();");
+        let expected = place(
+            "In <code>main</code>, in place of <code>let a = one()</code>",
+            " fn main() -> io::Result<()> {\n-    let a = one();\n+    let a = Vec::<u8>::new();\n     two(a);\n",
+        );
+        assert_eq!(places(ONE, &new), [expected]);
+
+        let new = ONE.replace("    let a = one();\n", "    zero();\n    let a = one();\n");
+        let expected = place(
+            "At the beginning of <code>main</code>",
+            " fn main() -> io::Result<()> {\n+    zero();\n     let a = one();\n",
+        );
+        assert_eq!(places(ONE, &new), [expected]);
+
+        let new = ONE.replace("    two(a);\n", "");
+        let expected = place(
+            "In <code>main</code>, take out <code>two(a)</code>",
+            "     let a = one();\n-    two(a);\n     Ok(())\n",
+        );
+        assert_eq!(places(ONE, &new), [expected]);
+
+        let new = format!("use std::env;\n{ONE}");
+        let expected = place("At the top", "+use std::env;\n use std::io;\n");
+        assert_eq!(places(ONE, &new), [expected]);
+    }
+
+    #[test]
+    fn a_function_is_typed_whole_and_below_the_one_before_it() {
+        let new = format!("{ONE}\nfn two(a: u8) -> io::Result<()> {{\n    Ok(())\n}}\n");
+        let expected = place(
+            "Below <code>main</code>",
+            "     Ok(())\n }\n+\n+fn two(a: u8) -> io::Result<()> {\n+    Ok(())\n+}\n",
+        );
+        assert_eq!(places(ONE, &new), [expected]);
+
+        // The end of `main` does not become that of the new function.
+        let new = new.replace("    two(a);\n    Ok(())\n", "    two(a)\n");
+        let (_, lines) = &places(ONE, &new)[0];
+        assert!(
+            lines.contains("-    Ok(())\n+    two(a)\n }\n+\n+fn two"),
+            "{lines}"
+        );
+
+        // What only has another name is not typed again.
+        let new = ONE.replace("fn main", "fn run");
+        let (_, lines) = &places(ONE, &new)[0];
+        assert_eq!(lines.matches("\n+").count(), 1, "{lines}");
+    }
+
+    /// `x` stands three times; the place shows as much as tells them apart.
+    #[test]
+    fn a_place_that_stands_twice_shows_more_around_it() {
+        let old = "fn a() {\n    x();\n    x();\n}\n\nfn b() {\n    x();\n    x();\n}\n";
+        let new = "fn a() {\n    x();\n    x();\n}\n\nfn b() {\n    x();\n    y();\n    x();\n}\n";
+        let expected = place(
+            "In <code>b</code>, after <code>x()</code>",
+            " fn b() {\n     x();\n+    y();\n     x();\n",
+        );
+        assert_eq!(places(old, new), [expected]);
+    }
+
+    #[test]
+    fn blank_lines_and_braces_tell_no_place() {
+        let old = "fn a() {\n    loop {\n        x();\n    }\n}\n\nfn b() {}\n";
+        let new = "fn a() {\n    loop {\n        x();\n    }\n    y();\n}\n\nfn b() {}\n";
+        let expected = place(
+            "In <code>a</code>, after <code>loop</code>",
+            "         x();\n     }\n+    y();\n }\n",
+        );
+        assert_eq!(places(old, new), [expected]);
+    }
+
+    #[test]
+    fn what_is_code_on_the_page_is_no_html() {
+        let lines = vec![
+            (Kind::Same, "a < b".to_string()),
+            (Kind::Removed, "    &x".to_string()),
+            (Kind::Added, String::new()),
+        ];
+        let place = "At the top".to_string();
+        assert_eq!(
+            html(&[Hunk { place, lines }]),
+            "<p class=\"caption\">At the top:</p>\n\n<pre class=\"hunk\">\
+             <code class=\"language-rust hljs\"><span>a &lt; b\n</span>\
+             <del>    <span>&amp;x</span>\n</del><ins>\n</ins></code></pre>\n\n"
+        );
+    }
 }

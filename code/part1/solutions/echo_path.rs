@@ -4,6 +4,7 @@
 //!
 //! Ask for http://127.0.0.1:8888/any/path and the answer greets that path.
 //! A request line of one word gets the greeting of webserver1.
+
 use std::env;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -15,6 +16,7 @@ const ADDRESS: &str = "127.0.0.1:8888";
 const USAGE: &str = concat!("usage: ", module_path!(), " [ADDRESS]");
 const PAUSE: Duration = Duration::from_millis(100); // after an accept that failed
 const REQUEST_SIZE: usize = 1024; // bytes: all that is ever read of a request
+
 fn main() -> ExitCode {
     let mut arguments = env::args_os().skip(1);
     let address = arguments.next().unwrap_or_else(|| ADDRESS.into());
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         }
     }
 }
+
 fn serve_forever(address: &str) -> io::Result<()> {
     let listener = TcpListener::bind(address).map_err(|error| {
         let why = match address.starts_with(':') {
@@ -43,6 +46,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
     let mut terminal = io::stdout();
     let _ = writeln!(terminal, "Serving HTTP on http://{address}/ ...");
     let _ = terminal.flush();
+
     loop {
         match listener.accept() {
             Ok((connection, peer)) => {
@@ -58,6 +62,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
         }
     }
 }
+
 fn handle_request(mut connection: TcpStream) -> io::Result<()> {
     let mut request = [0; REQUEST_SIZE];
     let received = connection.read(&mut request)?;
