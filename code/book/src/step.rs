@@ -5,7 +5,7 @@
 //! place that are there already stand once, and once only, in the program as it is at
 //! that moment: the old one, with what has been typed above.
 
-use crate::transcript::escape;
+use crate::escape;
 use similar::{capture_diff_slices, Algorithm, DiffOp};
 use std::hash::Hash;
 use std::ops::Range;

@@ -24,7 +24,7 @@
 //! more than one terminal shows the names.
 
 use crate::course::{Chapter, Course};
-use crate::Problem;
+use crate::{escape, Problem};
 
 /// One fenced block marked `console`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -370,14 +370,6 @@ pub fn fences(chapter: &Chapter) -> Result<Vec<Fence<'_>>, Problem> {
         }
         None => Ok(fences),
     }
-}
-
-/// `text` as HTML.
-pub(crate) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }
 
 #[cfg(test)]
