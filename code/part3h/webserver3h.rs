@@ -124,7 +124,8 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
     // ANCHOR_END: signals
     // Non-blocking: the connection that poll reported may be gone before accept.
     listener.set_nonblocking(true)?;
-    print(format!("Serving HTTP on http://{address}/ ...\n").as_bytes());
+    let process = getpid();
+    print(format!("Serving HTTP on http://{address}/ ...\nprocess {process}\n").as_bytes());
 
     let mut children = HashSet::new(); // that have not been reaped
     loop {

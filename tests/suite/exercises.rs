@@ -15,7 +15,7 @@ use nix::sys::signal::Signal;
 use regex::Regex;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -25,11 +25,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tests::answer::Answer;
 use tests::client::{get, Client, End};
-use tests::experiments::{children_that_end_together, silent_client, END};
+use tests::experiments::{children_that_end_together, silent_client, silent_clients, END};
 use tests::processes::Process;
 use tests::programs::{command, course};
-use tests::server::{end_with_parent, Server};
-use tests::soon;
+use tests::server::{end_with_parent, Server, Setup};
+use tests::{has_tool, left_out, soon};
 
 /// Says what is wrong with a program, named or by its path.
 type Check = fn(&str) -> Result<(), String>;
@@ -908,6 +908,253 @@ fn hello(server: &Server) -> Result<Client, String> {
     let answered = answer.ends_with(END);
     ensure(answered, format!("a client got {answer:?}"))?;
     Ok(client)
+}
+
+/// A client that has been answered, if it is.
+fn answered(server: &Server) -> Result<Client, String> {
+    let mut client = server.connect();
+    let answer = patiently(server, client.send(get("/")));
+    let whole = answer.ends_with(END);
+    ensure(whole, format!("a client got {answer:?}"))?;
+    Ok(client)
+}
+
+#[test]
+fn nap_after_closing() {
+    exercise(
+        "nap_after_closing",
+        "webserver3b",
+        "the answer does not end",
+        "nap_after_closing",
+        |program| {
+            let server = &serve(program)?;
+            let (_, end) = answered(server)?.read_soon();
+            ensure(end == End::Closed, "the answer does not end")?;
+            let mut second = server.connect();
+            second.send(get("/"));
+            server.wait_until_idle();
+            let early = second.read_now();
+            let naps = early.is_empty();
+            ensure(naps, "it does not nap: the second was answered at once")
+        },
+    );
+}
+
+#[test]
+fn not_alone() {
+    exercise(
+        "not_alone",
+        "webserver3a",
+        "the first, with another in the queue, got",
+        "not_alone",
+        |program| {
+            let server = &serve(program)?;
+            let mut first = server.connect();
+            server.wait_until_idle(); // it has been accepted, and says nothing
+            let mut second = server.connect();
+            let (answer, _) = first.ask(&get("/"));
+            let not_alone = answer.ends_with("Hello, you are not alone!\n");
+            let error = format!("the first, with another in the queue, got {answer:?}");
+            ensure(not_alone, error)?;
+            let (answer, _) = second.ask(&get("/"));
+            let alone = answer.ends_with(END);
+            ensure(alone, format!("the second, who was alone, got {answer:?}"))
+        },
+    );
+}
+
+#[test]
+fn count_children() {
+    exercise(
+        "count_children",
+        "webserver3c",
+        "wanted `Hello, visitor 1!`, got",
+        "count_children",
+        |program| {
+            let server = &serve(program)?;
+            let greeted = |client: &mut Client, visitor: u32| {
+                let answer = client.send(get("/")).read_until("!\n");
+                let wanted = format!("Hello, visitor {visitor}!");
+                let found = answer.contains(&wanted);
+                ensure(found, format!("wanted `{wanted}`, got {answer:?}"))
+            };
+            for visitor in 1..=3 {
+                greeted(&mut server.connect(), visitor)?;
+            }
+            // Who comes first has the lower number, and not who speaks first.
+            let mut clients = silent_clients(server, 3);
+            for (client, visitor) in clients.iter_mut().zip([4, 5, 6]).rev() {
+                greeted(client, visitor)?;
+            }
+            Ok(())
+        },
+    );
+}
+
+#[test]
+fn named_children() {
+    if !Path::new("/proc/self/comm").exists() {
+        return left_out("the names of processes", "/proc/PID/comm");
+    }
+    exercise(
+        "named_children",
+        "webserver3c",
+        "the child of 127.0.0.1:",
+        "named_children",
+        |program| {
+            let server = &serve(program)?;
+            let name = |pid| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            let own = name(server.pid());
+            for _ in 0..2 {
+                let (client, child) = silent_client(server);
+                server.wait_until_idle();
+                let (client, child) = (client.address(), name(child));
+                let named = child.trim_end() == client.to_string();
+                ensure(named, format!("the child of {client} is called {child:?}"))?;
+                let now = name(server.pid());
+                let kept = now == own;
+                ensure(kept, format!("the server itself is called {now:?}"))?;
+            }
+            Ok(())
+        },
+    );
+}
+
+/// What a client3 did: when its connections came, its exit code, its output, and its
+/// errors. Each connection is answered after a pause of its own.
+type Visits = (Vec<Instant>, Option<i32>, String, String);
+
+fn visits(program: &str, arguments: &[&str], pauses: &[u64]) -> Visits {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let arguments = [arguments, &["--address", &address]].concat();
+    thread::scope(|scope| {
+        let client = scope.spawn(|| Setup::new(program).run(&arguments));
+        let mut came = Vec::new();
+        while !client.is_finished() {
+            let Ok((mut connection, _)) = listener.accept() else {
+                thread::sleep(Duration::from_millis(1));
+                continue;
+            };
+            let pause = pauses.get(came.len()).copied().unwrap_or(0);
+            came.push(Instant::now());
+            scope.spawn(move || {
+                connection.set_nonblocking(false).unwrap();
+                let _ = connection.read(&mut [0; 1024]);
+                thread::sleep(Duration::from_millis(pause));
+                let _ = connection.write_all(b"HTTP/1.1 200 OK\n\nHello, World!\n");
+            });
+        }
+        let (code, output, errors) = client.join().unwrap();
+        (came, code, output, errors)
+    })
+}
+
+#[test]
+fn slowest_answer() {
+    exercise(
+        "slowest_answer",
+        "client3",
+        "says nothing of the slowest answer",
+        "slowest_answer",
+        |program| {
+            let arguments = ["--max-clients", "3"];
+            let (_, code, output, errors) = visits(program, &arguments, &[100, 600, 300]);
+            let ends = code == Some(0) && output.contains("3 answered");
+            let error = format!("all were answered, and it says {output:?}, {errors:?}");
+            ensure(ends, error)?;
+            let slowest = output.trim_end().split_once("; slowest answer ");
+            let slowest = slowest.and_then(|(_, time)| time.strip_suffix(" ms"));
+            let slowest = slowest.and_then(|time| time.parse().ok());
+            let error = format!("it says nothing of the slowest answer: {output:?}");
+            let slowest: u64 = slowest.ok_or(error)?;
+            let right = (600..5000).contains(&slowest);
+            ensure(right, format!("600 ms are {slowest} ms to it"))
+        },
+    );
+}
+
+#[test]
+fn pause_between() {
+    exercise(
+        "pause_between",
+        "client3",
+        "unexpected argument '--pause'",
+        "pause_between",
+        |program| {
+            let arguments = ["--max-clients", "3", "--pause", "400"];
+            let (came, code, output, errors) = visits(program, &arguments, &[]);
+            let ends = code == Some(0) && output.contains("3 answered");
+            let error = format!("all were answered, and it says {output:?}, {errors:?}");
+            ensure(ends, error)?;
+            let [first, .., last] = came[..] else {
+                return Err(format!("{} clients came", came.len()));
+            };
+            let time = last.duration_since(first).as_millis();
+            // A little less than two pauses: the last may have been quicker on its way.
+            ensure(time > 700, format!("the clients came within {time} ms"))?;
+            // Whoever asks for no pause has none.
+            let (came, ..) = visits(program, &arguments[..2], &[]);
+            ensure(came.len() == 3, format!("{} clients came", came.len()))
+        },
+    );
+}
+
+#[test]
+fn outlive_shortage() {
+    exercise(
+        "outlive_shortage",
+        "webserver3d",
+        "has ended: accept: EMFILE",
+        "outlive_shortage",
+        |program| {
+            // The standard three, and the listener: `accept` fails whether somebody has
+            // come or not.
+            let mut server = Setup::new(program).most_descriptors(4).start()?;
+            let complains = |server: &Server| server.errors().contains("EMFILE");
+            tests::wait_for("a complaint", || {
+                (!server.is_running() || complains(&server)).then_some(())
+            });
+            ensure(server.comes_to_rest(), "it runs without end")?;
+            let running = server.is_running();
+            ensure(running, format!("it has ended: {}", server.errors()))?;
+            if has_tool("strace") {
+                let inject = "inject=accept,accept4:error=EMFILE:when=1";
+                let setup = Setup::new(program).under(&["strace", "-qq", "-e", inject]);
+                answered(&setup.start()?)?;
+            }
+            let server = &serve(program)?;
+            let (_, end) = answered(server)?.read_soon();
+            ensure(end == End::Closed, "the answer does not end")
+        },
+    );
+}
+
+#[test]
+fn spare_descriptor() {
+    exercise(
+        "spare_descriptor",
+        "webserver3d",
+        "it has ended: accept: EMFILE",
+        "spare_descriptor",
+        |program| {
+            // The standard three, the listener, and the spare one.
+            let mut server = Setup::new(program).most_descriptors(5).start()?;
+            for number in 1..=3 {
+                let client = Client::try_connect(server.address);
+                let (_, end) = client.map_err(|error| error.to_string())?.read_soon();
+                ensure(server.comes_to_rest(), "it runs without end")?;
+                let running = server.is_running();
+                ensure(running, format!("it has ended: {}", server.errors()))?;
+                let sent_away = end != End::Silent;
+                ensure(sent_away, format!("client {number} waits for a number"))?;
+            }
+            let server = &serve(program)?;
+            let (_, end) = answered(server)?.read_soon();
+            ensure(end == End::Closed, "the answer does not end")
+        },
+    );
 }
 
 #[test]

@@ -13,6 +13,8 @@
 //! - In a block of a stage, `cargo run` starts that stage, as the reader's own package
 //!   would: the program is called `my-server`, and has a free port where its text has 8888.
 //! - `cargo run -p PACKAGE --example NAME` starts an example of a part, in the same way.
+//! - A process that a command of the page names by its number is the one of this run
+//!   that the page has shown under that number.
 //! - What comes is what the page shows, character by character, but for what
 //!   `tests::comparison` lists: what differs from run to run and from machine to
 //!   machine. White space at the ends of lines does not count, nor do blank lines
@@ -21,8 +23,8 @@
 //!   target/venv has been activated, and `code/apps/python` is a copy of that
 //!   folder. It is replayed if these tests are built with that feature, and
 //!   otherwise named and left out.
-//! - A block whose tool is missing is named and left out, and so are those
-//!   after it on its page. Where `CI=true`, that is a failure.
+//! - A block whose tool is missing, or that needs root, is named and left out, and so
+//!   are those after it on its page. Where `CI=true`, that is a failure.
 //! - `SNAPSHOTS=overwrite cargo test --test suite transcripts::` writes what came back
 //!   into the chapters.
 
@@ -165,6 +167,12 @@ impl Page {
             .iter()
             .any(|line| line.source().contains("/proc/") && !Path::new("/proc/self").exists());
         let missing = missing.or(no_proc.then(|| "/proc".to_string()));
+        let needs_root = block
+            .lines
+            .iter()
+            .any(|line| line.source().contains("setpriv "));
+        let no_root = needs_root && !nix::unistd::geteuid().is_root();
+        let missing = missing.or(no_root.then(|| "root".to_string()));
         if let (false, Some(tool)) = (self.left_out, missing) {
             let place = format!("{}:{}", file.display(), block.line);
             left_out(&format!("{place} and what follows on that page"), &tool);
@@ -243,7 +251,8 @@ impl Page {
                     self.places.stage(stage, command, &folder)
                 }
                 None => {
-                    let command = self.places.command(command, served.as_deref());
+                    let command = self.known.here(command);
+                    let command = self.places.command(&command, served.as_deref());
                     self.places.examples(&command, &self.typed.0)
                 }
             };
@@ -390,6 +399,8 @@ fn without_echo(echo: &str, screen: &str) -> String {
 struct Places {
     ports: Vec<(&'static str, Port)>,
     folders: Vec<(&'static str, String)>,
+    /// The folders of the stages, which the page calls so too.
+    typed: Vec<(&'static str, String)>,
     usages: Vec<(&'static str, String)>,
 }
 
@@ -401,6 +412,7 @@ impl Default for Places {
         Places {
             ports: Vec::new(),
             folders: vec![("target/debug/", format!("{}/", folder().display()))],
+            typed: Vec::new(),
             usages: Vec::new(),
         }
     }
@@ -436,7 +448,7 @@ impl Places {
             .fold(text.to_string(), |text, (page, port)| {
                 replace_number(&text, &port.number.to_string(), page)
             });
-        let names = self.folders.iter().chain(&self.usages);
+        let names = self.folders.iter().chain(&self.typed).chain(&self.usages);
         names.fold(text, |text, (page, here)| text.replace(here, page))
     }
 
@@ -450,7 +462,7 @@ impl Places {
         let port = self.ports.iter().find(|(page, _)| *page == "8888");
         let port = port.map_or(0, |(_, port)| port.number);
         let file = as_typed(stage, folder, port);
-        self.folders
+        self.typed
             .push(("target/debug/", format!("{}/", folder.display())));
         self.usages
             .push((USAGE, format!("usage: {} [", stage.name)));

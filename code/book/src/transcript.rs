@@ -255,6 +255,9 @@ pub fn served(course: &Course, command: &str) -> Option<String> {
         return None;
     }
     let words: Vec<&str> = command.split_whitespace().collect();
+    if words.first() == Some(&"cp") {
+        return None; // it copies a program, and starts none
+    }
     if words == ["cargo", "run"] || words.starts_with(&["cargo", "run", "--", "--"]) {
         return Some("book".to_string());
     }

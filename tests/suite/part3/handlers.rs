@@ -75,7 +75,8 @@ fn a_handler_that_prints_aborts() {
     let line = wait_for("the first line", || {
         let mut line = [0; 1024];
         let read = reader.read(&mut line).ok()?;
-        Some(String::from_utf8_lossy(&line[..read]).into_owned())
+        let lines = String::from_utf8_lossy(&line[..read]).into_owned();
+        Some(lines.lines().next()?.to_string())
     });
     let address = line.trim_end().strip_prefix("Serving HTTP on http://");
     let address = address.and_then(|rest| rest.strip_suffix("/ ..."));

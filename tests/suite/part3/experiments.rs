@@ -1,0 +1,106 @@
+//! The small programs of `code/part3/examples`, and what comes of a changed one.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::LazyLock;
+use tests::left_out;
+use tests::programs::{build_alone, course};
+use tests::server::run_to_end;
+
+/// The examples, and one of them as a page asks to change it, or why there are none.
+static BUILT: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
+    let folder = book::root().join("code/part3/examples");
+    let example = |name: &str| {
+        let text = fs::read_to_string(folder.join(format!("{name}.rs")));
+        text.unwrap_or_else(|error| panic!("read {name}: {error}"))
+    };
+    let mut texts = BTreeMap::new();
+    for name in ["one_close_of_two", "copy_on_write", "printed_twice"] {
+        texts.insert(name.to_string(), example(name));
+    }
+    let without = example("one_close_of_two").replacen("    drop(writer);\n", "", 1);
+    texts.insert("without_a_close".to_string(), without);
+    let texts: Vec<(String, String)> = texts.into_iter().collect();
+    let server = course().program("webserver3c").cloned();
+    let lines = server.expect("it is in the table").dependencies;
+    build_alone("examples-of-part3", &texts, &lines.into_iter().collect())
+});
+
+/// What an example prints.
+fn printed(name: &str, arguments: &[&str]) -> String {
+    let folder = BUILT.as_ref().unwrap_or_else(|error| panic!("{error}"));
+    let mut command = Command::new(folder.join(name));
+    let (code, output, errors) = run_to_end(command.args(arguments));
+    assert_eq!(code, Some(0), "{name}: {errors}");
+    output
+}
+
+/// The number before `MB its own` in the line that begins like this.
+fn megabytes(output: &str, begins: &str) -> u64 {
+    let line = output.lines().find(|line| line.starts_with(begins));
+    let number = line.and_then(|line| line.strip_prefix(begins)?.strip_suffix(" MB its own"));
+    let number = number.and_then(|number| number.parse().ok());
+    number.unwrap_or_else(|| panic!("no number in the line {begins:?} of {output}"))
+}
+
+#[test]
+fn a_page_is_copied_when_it_is_written() {
+    if !PathBuf::from("/proc/self/smaps_rollup").exists() {
+        return left_out("whose memory is whose", "/proc/PID/smaps_rollup");
+    }
+    let output = printed("copy_on_write", &[]);
+    assert_eq!(megabytes(&output, "parent: "), 64, "{output}");
+    assert_eq!(megabytes(&output, "child: "), 0, "{output}");
+    assert_eq!(
+        megabytes(&output, "child, 16384 pages read: "),
+        0,
+        "{output}"
+    );
+    assert_eq!(megabytes(&output, "child, 16 MB written: "), 16, "{output}");
+    let faults = output
+        .lines()
+        .find_map(|line| line.strip_prefix("page faults: "));
+    let faults: u64 = faults.and_then(|number| number.parse().ok()).unwrap();
+    // Pages of another size make fewer of them.
+    let huge = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled");
+    if !huge.is_ok_and(|choice| choice.contains("[always]")) {
+        assert!((4_096..4_200).contains(&faults), "{output}");
+    }
+    assert!(output.ends_with("parent, first byte 1\n"), "{output}");
+}
+
+#[test]
+fn a_buffer_is_written_out_by_each_process_that_exits() {
+    assert_eq!(printed("printed_twice", &[]), "printed once ");
+    let twice = "printed once printed once ";
+    assert_eq!(printed("printed_twice", &["exit"]), twice);
+}
+
+#[test]
+fn an_end_that_the_reader_holds_up_itself_does_not_come() {
+    let after = |close, death| {
+        format!(
+            "after the parent's close, at its end: {close}\n\
+             after the child's death, at its end: {death}\n"
+        )
+    };
+    assert_eq!(printed("one_close_of_two", &[]), after(false, true));
+    assert_eq!(printed("without_a_close", &[]), after(false, false));
+}
+
+/// The listener was moved into a `drop`, and the next turn of the loop wants it.
+#[test]
+fn a_child_that_comes_back_does_not_compile() {
+    let server = course().program("webserver3c").cloned();
+    let server = server.expect("it is in the table");
+    let exit = "                unsafe { libc::_exit(0) }\n";
+    let text = server.source();
+    assert_eq!(text.matches(exit).count(), 1);
+    let texts = [("no_exit".to_string(), text.replace(exit, ""))];
+    let lines = server.dependencies.into_iter().collect();
+    let error = build_alone("no-exit", &texts, &lines).expect_err("it compiles");
+    let expected = "error[E0382]: borrow of moved value: `listener`";
+    assert!(error.contains(expected), "{error}");
+}
