@@ -498,7 +498,7 @@ impl Places {
         });
         let command = command.into_owned();
         if copied {
-            self.folders
+            self.typed
                 .push(("target/debug/examples/", format!("{}/", folder.display())));
         }
         command

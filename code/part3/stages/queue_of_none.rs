@@ -1,4 +1,4 @@
-//! queue_of_none: webserver3a that asks for a queue of no length at all.
+//! queue_of_none: webserver3b that asks for a queue of no length at all.
 //!
 //!     cargo run --bin queue_of_none [ADDRESS]
 
@@ -9,11 +9,14 @@ use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::process::{self, ExitCode};
+use std::thread;
+use std::time::Duration;
 
 const ADDRESS: &str = "127.0.0.1:8888";
 const USAGE: &str = concat!("usage: ", module_path!(), " [ADDRESS]");
 const BACKLOG: i32 = 0; // connections that may wait for accept
 const REQUEST_SIZE: usize = 1024; // bytes: all that is ever read of a request
+const NAP: Duration = Duration::from_secs(60); // before the connection is closed
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\n\nHello, World!\n";
 
 /// Errors of the new connection, which accept hands on: see accept(2).
@@ -99,7 +102,9 @@ fn handle_request(mut connection: TcpStream) -> io::Result<()> {
     let _ = terminal.write_all(&request[..received]);
     let _ = terminal.flush();
 
-    connection.write_all(RESPONSE)
+    connection.write_all(RESPONSE)?;
+    thread::sleep(NAP);
+    Ok(())
 }
 
 fn failed(call: &str, errno: Errno) -> io::Error {
