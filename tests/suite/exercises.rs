@@ -1357,7 +1357,7 @@ fn how_it_ended() {
         |program| {
             let server = &serve(program)?;
             let (mut served, exits) = silent_client(server);
-            let (_, end) = served.ask(&get("/"));
+            let (_, end) = served.send(get("/")).read_soon();
             ensure(end == End::Closed, "the answer does not end")?;
             let (silent, killed) = silent_client(server);
             signal_to(killed, Signal::SIGTERM as i32);
