@@ -1329,3 +1329,254 @@ fn refuse_politely() {
         },
     );
 }
+
+/// The row of bits in a process's `/proc/PID/status`.
+fn bits(pid: u32, row: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(row));
+    let number = line.and_then(|rest| rest.strip_prefix(":\t"));
+    number.map_or(0, |number| {
+        u64::from_str_radix(number, 16).unwrap_or_default()
+    })
+}
+
+const CHLD: u64 = 1 << (Signal::SIGCHLD as u32 - 1);
+
+fn signal_to(process: u32, signal: i32) {
+    // SAFETY: kill makes a system call and touches no memory.
+    unsafe { nix::libc::kill(process as i32, signal) };
+}
+
+#[test]
+fn how_it_ended() {
+    exercise(
+        "how_it_ended",
+        "webserver3d",
+        "the answer does not end",
+        "how_it_ended",
+        |program| {
+            let server = &serve(program)?;
+            let (mut served, exits) = silent_client(server);
+            let (_, end) = served.send(get("/")).read_soon();
+            ensure(end == End::Closed, "the answer does not end")?;
+            let (silent, killed) = silent_client(server);
+            signal_to(killed, Signal::SIGTERM as i32);
+            soon(|| matches!(tests::processes::state(killed), None | Some('Z')));
+            hello(server)?;
+            for line in [
+                format!("child pid {exits} exited with 0\n"),
+                format!("child pid {killed} was ended by SIGTERM\n"),
+            ] {
+                let said = server.output_when_idle().contains(&line);
+                ensure(said, format!("it does not print {line:?}"))?;
+            }
+            drop(silent);
+            if cfg!(target_os = "linux") {
+                let (_first, strange) = silent_client(server);
+                let (_second, other) = silent_client(server);
+                signal_to(strange, 34);
+                signal_to(other, Signal::SIGKILL as i32);
+                server.wait_until_idle();
+                hello(server)?;
+                let zombies = server.lasting_zombies();
+                let left = format!("after a real-time signal it has {zombies} zombies");
+                ensure(zombies <= 1, left)?;
+            }
+            Ok(())
+        },
+    );
+}
+
+#[test]
+fn read_again() {
+    exercise(
+        "read_again",
+        "webserver3f",
+        "a client whose child was sent SIGCHLD 1 times got \"\"",
+        "read_again",
+        |program| {
+            let server = &serve(program)?;
+            for times in 1..=3 {
+                let (mut client, child) = silent_client(server);
+                for _ in 0..times {
+                    ensure(server.comes_to_rest(), "it runs without end")?;
+                    signal_to(child, Signal::SIGCHLD as i32);
+                }
+                ensure(server.comes_to_rest(), "it runs without end")?;
+                let early = client.read_now();
+                ensure(early.is_empty(), "a client is answered before it has asked")?;
+                let answer = patiently(server, client.try_send(get("/")));
+                let whole = answer.ends_with(END);
+                let said = format!("a client whose child was sent SIGCHLD {times} times got");
+                ensure(whole, format!("{said} {answer:?}"))?;
+            }
+            let (client, _) = silent_client(server);
+            client.reset();
+            ensure(server.comes_to_rest(), "after a reset it runs without end")?;
+            let said = server
+                .errors()
+                .contains("request: Connection reset by peer");
+            ensure(said, "it does not report a client that resets")
+        },
+    );
+}
+
+#[test]
+fn told_to_stop() {
+    exercise(
+        "told_to_stop",
+        "webserver3f",
+        "it has ended by the signal",
+        "told_to_stop",
+        |program| {
+            let mut server = serve(program)?;
+            for _ in 0..2 {
+                hello(&server)?;
+            }
+            let (mut served, _) = silent_client(&server);
+            server.wait_until_idle();
+            server.signal(Signal::SIGTERM);
+            soon(|| server.ended().is_some());
+            let status = server.ended().ok_or("told to stop, it goes on")?;
+            let code = status.code().ok_or("it has ended by the signal")?;
+            ensure(code == 0, format!("its exit code is {code}"))?;
+            let said = server.prints("stopped after 3 clients\n");
+            ensure(said, "it does not say after how many clients")?;
+            let (answer, _) = served.ask(&get("/"));
+            let whole = answer.ends_with(END);
+            ensure(whole, format!("who was being served got {answer:?}"))?;
+
+            let server = &serve(program)?;
+            let (mut client, child) = silent_client(server);
+            server.wait_until_idle();
+            signal_to(child, Signal::SIGTERM as i32);
+            let (_, end) = client.read_soon();
+            let errors = server.errors_when_idle();
+            let ends = end != End::Silent && errors.is_empty();
+            ensure(
+                ends,
+                format!("a child that is told to end: {end:?}, {errors:?}"),
+            )
+        },
+    );
+}
+
+#[test]
+fn deaf_children() {
+    if !Path::new("/proc/self/status").exists() {
+        return left_out("what a process catches", "/proc/PID/status");
+    }
+    exercise(
+        "deaf_children",
+        "webserver3g_signal_hook",
+        "a child catches SIGCHLD",
+        "deaf_children",
+        |program| {
+            let server = &serve(program)?;
+            let (mut client, child) = silent_client(server);
+            server.wait_until_idle();
+            for (row, what) in [
+                ("SigCgt", "catches"),
+                ("SigIgn", "ignores"),
+                ("SigBlk", "blocks"),
+            ] {
+                let not = bits(child, row) & CHLD == 0;
+                ensure(not, format!("a child {what} SIGCHLD"))?;
+            }
+            client.ask(&get("/"));
+            for _ in 0..3 {
+                hello(server)?;
+            }
+            let zombies = server.lasting_zombies();
+            ensure(zombies == 0, format!("it leaves {zombies} zombies"))
+        },
+    );
+}
+
+#[test]
+fn last_words() {
+    exercise(
+        "last_words",
+        "webserver3g_signal_hook",
+        "it does not wait for its children",
+        "last_words",
+        |program| {
+            let mut server = serve(program)?;
+            let (mut served, _) = silent_client(&server);
+            server.wait_until_idle();
+            server.signal(Signal::SIGTERM);
+            ensure(server.comes_to_rest(), "it runs without end")?;
+            let waits = server.is_running();
+            ensure(waits, "it does not wait for its children")?;
+            let refused = Client::try_connect(server.address).is_err();
+            ensure(refused, "it still takes clients")?;
+            let (answer, _) = served.ask(&get("/"));
+            let whole = answer.ends_with(END);
+            ensure(whole, format!("who was being served got {answer:?}"))?;
+            let ended = soon(|| server.ended().is_some());
+            ensure(ended, "when its children have ended it goes on")?;
+            let code = server.ended().and_then(|status| status.code());
+            ensure(code == Some(0), format!("its exit code is {code:?}"))?;
+
+            let server = &serve(program)?;
+            let (mut client, child) = silent_client(server);
+            server.wait_until_idle();
+            signal_to(child, Signal::SIGTERM as i32);
+            let (_, end) = client.read_soon();
+            ensure(end != End::Silent, "a child that is told to end goes on")?;
+            hello(server).map(drop)
+        },
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn keeps_orphans() {
+    exercise(
+        "keeps_orphans",
+        "double_fork",
+        "is not the server",
+        "keeps_orphans",
+        |program| {
+            let server = &serve(program)?;
+            for _ in 0..3 {
+                let mut client = server.connect();
+                // The child has ended, and the grandchild waits.
+                server.wait_until_idle();
+                let answer = patiently(server, client.try_send(get("/")));
+                let whole = answer.ends_with(END);
+                ensure(whole, format!("a client got {answer:?}"))?;
+            }
+            let zombies = server.lasting_zombies();
+            let output = server.output();
+            let mut parents = output
+                .lines()
+                .filter_map(|line| line.split_once("parent pid "));
+            let stranger = parents.find(|(_, parent)| *parent != server.pid().to_string());
+            let stranger =
+                stranger.map(|(_, parent)| format!("process {parent} is not the server"));
+            stranger.map_or(Ok(()), Err)?;
+            ensure(zombies <= 1, format!("it keeps {zombies} zombies"))
+        },
+    );
+}
+
+#[test]
+fn asks_the_date() {
+    exercise(
+        "asks_the_date",
+        "no_zombies",
+        "a client got \"HTTP/1.1 200 OK\\n\\nHello, World!",
+        "asks_the_date",
+        |program| {
+            let server = &serve(program)?;
+            for _ in 0..3 {
+                let (answer, _) = server.connect().ask(&get("/"));
+                let dated = answer.contains("UTC");
+                ensure(dated, format!("a client got {answer:?}"))?;
+            }
+            let zombies = server.lasting_zombies();
+            ensure(zombies == 0, format!("it leaves {zombies} zombies"))
+        },
+    );
+}

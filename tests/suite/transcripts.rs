@@ -12,9 +12,9 @@
 //!   a run of the tests, and after that is the program that cargo has built.
 //! - In a block of a stage, `cargo run` starts that stage, as the reader's own package
 //!   would: the program is called `my-server`, and has a free port where its text has 8888.
+//! - `cargo run -p PACKAGE --example NAME` starts an example of a part, in the same way.
 //! - A process that a command of the page names by its number is the one of this run
 //!   that the page has shown under that number.
-//! - `cargo run -p PACKAGE --example NAME` starts an example of a part, in the same way.
 //! - What comes is what the page shows, character by character, but for what
 //!   `tests::comparison` lists: what differs from run to run and from machine to
 //!   machine. White space at the ends of lines does not count, nor do blank lines

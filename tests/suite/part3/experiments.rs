@@ -1,13 +1,16 @@
 //! The small programs of `code/part3/examples`, and what comes of a changed one.
 
+use super::Group;
+use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::LazyLock;
-use tests::left_out;
 use tests::programs::{build_alone, course};
-use tests::server::run_to_end;
+use tests::server::{end_with_parent, run_to_end};
+use tests::{left_out, wait_for};
 
 /// The examples, and one of them as a page asks to change it, or why there are none.
 static BUILT: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
@@ -17,7 +20,13 @@ static BUILT: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
         text.unwrap_or_else(|error| panic!("read {name}: {error}"))
     };
     let mut texts = BTreeMap::new();
-    for name in ["one_close_of_two", "copy_on_write", "printed_twice"] {
+    for name in [
+        "one_close_of_two",
+        "copy_on_write",
+        "printed_twice",
+        "count_signals",
+        "held_up",
+    ] {
         texts.insert(name.to_string(), example(name));
     }
     let without = example("one_close_of_two").replacen("    drop(writer);\n", "", 1);
@@ -76,6 +85,39 @@ fn a_buffer_is_written_out_by_each_process_that_exits() {
     assert_eq!(printed("printed_twice", &[]), "printed once ");
     let twice = "printed once printed once ";
     assert_eq!(printed("printed_twice", &["exit"]), twice);
+}
+
+#[test]
+fn signals_that_are_blocked_meet_in_one_bit() {
+    let at_once = "128 sent, 128 calls\nunblocked, 128 calls\n";
+    assert_eq!(printed("count_signals", &[]), at_once);
+    let later = "128 sent, 0 calls\nunblocked, 1 calls\n";
+    assert_eq!(printed("count_signals", &["blocked"]), later);
+}
+
+/// The lock belongs to the code under the handler, on the same stack.
+#[test]
+fn a_handler_waits_for_ever_for_the_lock_it_has_interrupted() {
+    let folder = BUILT.as_ref().unwrap_or_else(|error| panic!("{error}"));
+    let mut command = Command::new(folder.join("held_up"));
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    end_with_parent(&mut command);
+    let mut process = Group(command.spawn().unwrap());
+    let mut output = BufReader::new(process.0.stdout.take().unwrap());
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    assert_eq!(line, "between two uses: [\"USR1\"]\n");
+    let pid = process.0.id();
+    // In the futex, with the signal blocked: it is in its handler.
+    let blocked = format!("{:016x}", 1u64 << (Signal::SIGUSR1 as u32 - 1));
+    if PathBuf::from("/proc/self/status").exists() {
+        wait_for("a handler that sleeps", || {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+            let asleep = status.contains("State:\tS");
+            (asleep && status.contains(&format!("SigBlk:\t{blocked}"))).then_some(())
+        });
+    }
+    assert_eq!(process.0.try_wait().unwrap(), None);
 }
 
 #[test]
