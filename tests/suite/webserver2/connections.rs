@@ -35,9 +35,11 @@ fn nothing_that_comes_behind_a_request_costs_the_answer() {
             client.send(get("/second"));
             came.extend(client.read_some());
             client.send(get("/third"));
-            let (rest, end) = client.read_to_end();
+            // Where all of the answer has arrived before the third was sent, that may find
+            // the connection closed: a reset, behind an answer which is whole.
+            let (rest, _) = client.read_to_end();
             came.extend(rest);
-            let answer = whole((came, end));
+            let answer = whole((came, End::Closed));
             assert_eq!(answer.body.len(), 1_000_000, "{program}, {size}");
         }
     }
