@@ -15,6 +15,9 @@
 //! - `cargo run -p PACKAGE --example NAME` starts an example of a part, in the same way.
 //! - A process that a command of the page names by its number is the one of this run
 //!   that the page has shown under that number.
+//! - A command that looks at processes or sockets and does nothing else is typed again, for
+//!   half a minute at most, if the page shows something else: `ps` and `ss`, through
+//!   filters or not. So are those of a block that says `until`.
 //! - What comes is what the page shows, character by character, but for what
 //!   `tests::comparison` lists: what differs from run to run and from machine to
 //!   machine. White space at the ends of lines does not count, nor do blank lines
@@ -42,6 +45,9 @@ use tests::programs::{as_typed, course, example, folder};
 use tests::python::{activated, can_check, programs, Site};
 use tests::terminal::Terminal;
 use tests::{has_tool, left_out, LIMIT};
+
+/// How long a command that looks, or measures, is typed again.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 include!(concat!(env!("OUT_DIR"), "/replays.rs"));
 
@@ -190,7 +196,8 @@ impl Page {
             let began = Instant::now();
             let (lines, difference) = loop {
                 let seen = self.exchange(block, &exchange, stays, &place);
-                if seen.1.is_none() || !block.until || began.elapsed() > limit(None) {
+                let again = block.until || exchange.command.is_some_and(only_looks);
+                if seen.1.is_none() || !again || began.elapsed() > PATIENCE {
                     break seen;
                 }
             };
@@ -388,6 +395,17 @@ impl Sitting<'_> {
 fn limit(command: Option<&str>) -> Duration {
     let builds = command.is_some_and(|command| command.contains("cargo "));
     LIMIT * if builds { 3 } else { 1 }
+}
+
+/// Whether a command looks at processes or sockets and does nothing else: what it looks
+/// at may not have come to rest yet, so it is typed again.
+fn only_looks(command: &str) -> bool {
+    const LOOK: [&str; 2] = ["ps", "ss"];
+    const FILTER: [&str; 8] = ["sort", "uniq", "grep", "wc", "awk", "sed", "cut", "head"];
+    let mut words = command.split(" | ").map(|part| part.split(' ').next());
+    let first = words.next().flatten();
+    first.is_some_and(|word| LOOK.contains(&word))
+        && words.all(|word| word.is_some_and(|word| FILTER.contains(&word)))
 }
 
 fn without_echo(echo: &str, screen: &str) -> String {
