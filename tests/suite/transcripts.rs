@@ -245,6 +245,7 @@ impl Page {
             .terminals
             .entry(name)
             .or_insert_with(|| Terminal::open(&book::root(), &self.environment));
+        let mut patience = LIMIT;
         if let Some(command) = exchange.command {
             terminal.wait(LIMIT, |_| false);
             terminal.take();
@@ -263,6 +264,7 @@ impl Page {
                     self.places.examples(&command, &self.typed.0)
                 }
             };
+            patience = limit(&command);
             terminal.command(&command);
         } else if exchange.rest.first() == Some(&&Line::Interrupt) {
             terminal.take(); // printed since it was last seen, and not shown
@@ -272,7 +274,7 @@ impl Page {
             terminal,
             places: &self.places,
             known: &self.known,
-            limit: limit(exchange.command),
+            limit: patience,
             command: exchange.command,
             expected: String::new(),
             actual: String::new(),
@@ -392,9 +394,8 @@ impl Sitting<'_> {
 
 /// How long a command may take to end, or to print what the page shows. Cargo may
 /// have to build something first, or wait for another that builds.
-fn limit(command: Option<&str>) -> Duration {
-    let builds = command.is_some_and(|command| command.contains("cargo "));
-    LIMIT * if builds { 3 } else { 1 }
+fn limit(command: &str) -> Duration {
+    LIMIT * if command.contains("cargo ") { 3 } else { 1 }
 }
 
 /// Whether a command looks at processes or sockets and does nothing else: what it looks

@@ -228,11 +228,11 @@ pub fn stage_command(command: &str) -> Option<StageCommand<'_>> {
         }
         None => {
             let (before, rest) = command.split_once(PROGRAM)?;
-            let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-            (before, &rest[end..])
+            let ends = |letter: char| letter.is_whitespace() || letter == ';';
+            (before, &rest[rest.find(ends).unwrap_or(rest.len())..])
         }
     };
-    if !rest.is_empty() && !rest.starts_with(' ') {
+    if !rest.is_empty() && !rest.starts_with([' ', ';']) {
         return None;
     }
     let places = [" |", " >", " 2>", " <", " &", ";"].iter();
@@ -422,6 +422,7 @@ mod tests {
             ("cargo run -- a 2>&1 | x", ["", "a", " 2>&1 | x"]),
             ("strace -f target/debug/my-server", ["strace -f ", "", ""]),
             ("target/debug/my-gateway a", ["", "a", ""]),
+            ("target/debug/my-client; x $?", ["", "", "; x $?"]),
         ] {
             assert_eq!(parts(command), Some(expected), "{command}");
         }
