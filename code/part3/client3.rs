@@ -1,4 +1,3 @@
-// ANCHOR: head
 //! client3: many clients at once.
 //!
 //!     cargo run --bin client3 -- [--max-clients N] [--max-conns N] [--address ADDRESS]
@@ -18,9 +17,7 @@ use std::io::{self, BufRead, BufReader, ErrorKind, PipeReader, PipeWriter, Read,
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-// ANCHOR_END: head
 
-// ANCHOR: arguments
 /// Many clients at once.
 #[derive(Parser)]
 #[command(name = "client3", version)]
@@ -39,9 +36,7 @@ struct Arguments {
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     patience: u64,
 }
-// ANCHOR_END: arguments
 
-// ANCHOR: main
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -68,9 +63,7 @@ fn main() -> ExitCode {
         }
     }
 }
-// ANCHOR_END: main
 
-// ANCHOR: run
 fn run(arguments: &Arguments) -> io::Result<Tally> {
     let address = resolve(&arguments.address)?;
     let (reports, report) = io::pipe()?;
@@ -98,9 +91,7 @@ fn run(arguments: &Arguments) -> io::Result<Tally> {
     end(&clients);
     tally
 }
-// ANCHOR_END: run
 
-// ANCHOR: resolve
 fn resolve(address: &str) -> io::Result<SocketAddr> {
     let unknown = |error: io::Error| {
         let why = match address.starts_with(':') {
@@ -112,9 +103,7 @@ fn resolve(address: &str) -> io::Result<SocketAddr> {
     let first = address.to_socket_addrs().map_err(unknown)?.next();
     first.ok_or_else(|| unknown(ErrorKind::AddrNotAvailable.into()))
 }
-// ANCHOR_END: resolve
 
-// ANCHOR: client
 /// Holds its connections, and reports on each.
 fn client(arguments: &Arguments, address: SocketAddr, mut report: PipeWriter) {
     let patience = Duration::from_secs(arguments.patience);
@@ -138,9 +127,7 @@ fn client(arguments: &Arguments, address: SocketAddr, mut report: PipeWriter) {
         }
     }
 }
-// ANCHOR_END: client
 
-// ANCHOR: ask
 fn ask(address: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
     let mut connection = TcpStream::connect_timeout(&address, patience)?;
     let request = format!("GET /hello HTTP/1.1\r\nHost: {address}\r\n\r\n");
@@ -148,9 +135,7 @@ fn ask(address: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
     let _ = connection.write_all(request.as_bytes());
     Ok(connection)
 }
-// ANCHOR_END: ask
 
-// ANCHOR: hear
 /// The whole answer, up to the server's close.
 fn hear(connection: &mut TcpStream, deadline: Instant) -> io::Result<Vec<u8>> {
     let mut answer = Vec::new();
@@ -173,9 +158,7 @@ fn hear(connection: &mut TcpStream, deadline: Instant) -> io::Result<Vec<u8>> {
         }
     }
 }
-// ANCHOR_END: hear
 
-// ANCHOR: outcome
 /// What became of a connection, or what kept the client from having one.
 fn outcome(error: &io::Error, number: u32) -> String {
     let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
@@ -192,9 +175,7 @@ fn outcome(error: &io::Error, number: u32) -> String {
     };
     format!("connection {number} of a client: {error}; {hint}")
 }
-// ANCHOR_END: outcome
 
-// ANCHOR: collect
 fn collect(arguments: &Arguments, reports: PipeReader) -> io::Result<Tally> {
     let mut tally = Tally {
         clients: arguments.max_clients,
@@ -218,9 +199,7 @@ fn collect(arguments: &Arguments, reports: PipeReader) -> io::Result<Tally> {
     }
     Ok(tally)
 }
-// ANCHOR_END: collect
 
-// ANCHOR: end
 /// Ends the clients that are still there, and reaps all.
 fn end(clients: &[Pid]) {
     for client in clients {
@@ -230,9 +209,7 @@ fn end(clients: &[Pid]) {
         let _ = waitpid(*client, None);
     }
 }
-// ANCHOR_END: end
 
-// ANCHOR: tally
 #[derive(Default)]
 struct Tally {
     clients: u32,
@@ -249,9 +226,7 @@ impl Tally {
         u64::from(self.clients) * u64::from(self.connections)
     }
 }
-// ANCHOR_END: tally
 
-// ANCHOR: display
 impl fmt::Display for Tally {
     fn fmt(&self, line: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -271,4 +246,3 @@ impl fmt::Display for Tally {
         }
     }
 }
-// ANCHOR_END: display

@@ -15,7 +15,7 @@ use std::env;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd};
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 use std::thread;
 use std::time::Duration;
 
@@ -73,6 +73,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
     let address = listener.local_addr()?;
     let mut terminal = io::stdout();
     let _ = writeln!(terminal, "Serving HTTP on http://{address}/ ...");
+    let _ = writeln!(terminal, "process {}", process::id());
     let _ = terminal.flush();
 
     loop {

@@ -16,7 +16,7 @@ use std::env;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd};
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 
 const ADDRESS: &str = "127.0.0.1:8888";
 const USAGE: &str = concat!("usage: ", module_path!(), " [ADDRESS]");
@@ -71,6 +71,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
     let address = listener.local_addr()?;
     let mut terminal = io::stdout();
     let _ = writeln!(terminal, "Serving HTTP on http://{address}/ ...");
+    let _ = writeln!(terminal, "process {}", process::id());
     let _ = terminal.flush();
 
     let handler = SigHandler::Handler(reap);

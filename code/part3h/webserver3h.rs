@@ -92,7 +92,8 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
     // ANCHOR_END: signals
     // Non-blocking: the connection that poll reported may be gone before accept.
     listener.set_nonblocking(true)?;
-    print(format!("Serving HTTP on http://{address}/ ...\n").as_bytes());
+    let process = getpid();
+    print(format!("Serving HTTP on http://{address}/ ...\nprocess {process}\n").as_bytes());
 
     let mut children = apps::Children::default();
     loop {

@@ -7,7 +7,7 @@
 //! number that the page argues with has a bound; a process that the page names twice
 //! is one process here.
 
-use regex::Regex;
+use regex::{Captures, Regex};
 use snapbox::data::Data;
 use snapbox::filter::NormalizeToExpected;
 use std::collections::BTreeMap;
@@ -62,9 +62,10 @@ const fn named(page: &'static str, here: &'static str, same: Same) -> Varies {
 }
 
 /// All that may differ.
-const VARIES: [Varies; 26] = [
+const VARIES: [Varies; 27] = [
     // Processes. strace fills the number up to five columns with blanks.
     named(r"\b(?:child pid|parent pid) (\d+)", r"\d+", Same::OnThePage),
+    named(r"^process (\d+)$", r"\d+", Same::OnThePage),
     named(r"(?:\b|\bsi_)pid=(\d+)", r"\d+", Same::OnThePage),
     named(r"\[pid( +\d+)\]", r" +\d+", Same::OnThePage),
     // The port that a client was given: of the page and here one that is given to clients.
@@ -269,6 +270,19 @@ impl Known {
                 true
             }
         }
+    }
+
+    /// A command of the page, with the processes of this run in it.
+    pub fn here(&self, command: &str) -> String {
+        static NUMBER: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b\d+\b"));
+        let here = |found: &Captures<'_>| {
+            let number = &found[0];
+            self.names
+                .get(number)
+                .map_or(number, |here| here)
+                .to_string()
+        };
+        NUMBER.replace_all(command, here).into_owned()
     }
 
     /// Takes note of another time, if it comes when it should.

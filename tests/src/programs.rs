@@ -87,11 +87,11 @@ pub fn command(program: &str) -> Command {
 /// `127.0.0.1:8888` in its text.
 pub fn as_typed(stage: &Program, folder: &Path, port: u16) -> PathBuf {
     let file = folder.join(stage.package.as_deref().unwrap_or(PACKAGE));
-    let fixed = stage.serves && !stage.takes_address();
+    let fixed = !stage.takes_address(); // also where a client goes
     let replaced = copy_with_port(&executable(&stage.name), &file, fixed.then_some(port));
     let source = stage.file.display();
     assert!(
-        replaced || !fixed,
+        replaced || !fixed || !stage.serves,
         "{source} takes no address and has no {ADDRESS}"
     );
     file

@@ -297,7 +297,8 @@ impl Server {
         // Its children may hold the pipe open, but what it wrote is there.
         let errors = wait_for("its errors", || {
             let errors = self.errors();
-            (errors.ends_with('\n') || status.code().is_none()).then_some(errors)
+            let complains = status.code().is_some_and(|code| code != 0);
+            (errors.ends_with('\n') || !complains).then_some(errors)
         });
         (status.code(), errors)
     }

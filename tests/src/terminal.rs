@@ -2,13 +2,15 @@
 //! one.
 
 use crate::watcher::let_ctrl_c_be_heard;
-use crate::{has_tool, keep_inherited_descriptors, python, read_once, soon, wait_for, Pause};
+use crate::{
+    has_tool, keep_inherited_descriptors, processes, python, read_once, soon, wait_for, Pause,
+};
 use nix::fcntl::OFlag;
 use nix::libc;
 use nix::pty::{grantpt, posix_openpt, unlockpt, PtyMaster, Winsize};
-use nix::sys::signal::{killpg, Signal};
+use nix::sys::signal::{kill, killpg, Signal};
 use nix::sys::termios::{tcgetattr, tcsetattr, InputFlags, LocalFlags, OutputFlags, SetArg};
-use nix::unistd::{tcgetpgrp, Pid};
+use nix::unistd::{getsid, tcgetpgrp, Pid};
 use regex::Regex;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -292,7 +294,17 @@ impl Drop for Terminal {
                 thread::sleep(Duration::from_millis(5));
             }
         }
-        let _ = killpg(Pid::from_raw(self.shell.id() as i32), Signal::SIGKILL);
+        // What was stopped once is in the background now, a group of its own.
+        let shell = Pid::from_raw(self.shell.id() as i32);
+        if getsid(Some(shell)) == Ok(shell) {
+            for process in processes::all() {
+                let process = Pid::from_raw(process.pid as i32);
+                if process != shell && getsid(Some(process)) == Ok(shell) {
+                    let _ = kill(process, Signal::SIGKILL);
+                }
+            }
+        }
+        let _ = killpg(shell, Signal::SIGKILL);
         let _ = self.shell.wait();
     }
 }

@@ -21,6 +21,18 @@ fn is_refused(page: &str, command: &str, came: &str) {
     assert!(!fits(page, command, came), "{page:?} passes for {came:?}");
 }
 
+#[test]
+fn a_process_that_a_command_names_is_the_one_that_was_shown() {
+    let page = "Serving\nprocess 21007\n";
+    let shown = Shown::new(page, Some("x"));
+    let known = shown.fits("Serving\nprocess 712\n", &Known::default());
+    let known = known.expect("it is the number that varies");
+    assert_eq!(known.here("ls /proc/21007/fd"), "ls /proc/712/fd");
+    assert_eq!(known.here("kill 2100 121007"), "kill 2100 121007");
+    assert!(shown.fits("Serving\nprocess 713\n", &known).is_none());
+    is_refused(page, "x", "Serving\nchild 712\n");
+}
+
 const VERBOSE: &str = "\
 *   Trying 127.0.0.1:8888...
 * Connected to 127.0.0.1 (127.0.0.1) port 8888 (#0)

@@ -15,7 +15,7 @@ use nix::sys::signal::Signal;
 use regex::Regex;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::Stdio;
 use std::sync::Mutex;
@@ -23,11 +23,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tests::answer::Answer;
 use tests::client::{get, Client, End};
-use tests::experiments::{children_that_end_together, silent_client, END};
+use tests::experiments::{children_that_end_together, silent_client, silent_clients, END};
 use tests::processes::Process;
 use tests::programs::{command, course};
-use tests::server::{end_with_parent, Server};
-use tests::soon;
+use tests::server::{end_with_parent, Server, Setup};
+use tests::{has_tool, left_out, soon};
 
 /// Says what is wrong with a program, named or by its path.
 type Check = fn(&str) -> Result<(), String>;
@@ -987,6 +987,253 @@ fn hello(server: &Server) -> Result<Client, String> {
     Ok(client)
 }
 
+/// A client that has been answered, if it is.
+fn answered(server: &Server) -> Result<Client, String> {
+    let mut client = server.connect();
+    let answer = patiently(server, client.send(get("/")));
+    let whole = answer.ends_with(END);
+    ensure(whole, format!("a client got {answer:?}"))?;
+    Ok(client)
+}
+
+#[test]
+fn nap_after_closing() {
+    exercise(
+        "nap_after_closing",
+        "webserver3b",
+        "the answer does not end",
+        "nap_after_closing",
+        |program| {
+            let server = &serve(program)?;
+            let (_, end) = answered(server)?.read_soon();
+            ensure(end == End::Closed, "the answer does not end")?;
+            let mut second = server.connect();
+            second.send(get("/"));
+            server.wait_until_idle();
+            let early = second.read_now();
+            let naps = early.is_empty();
+            ensure(naps, "it does not nap: the second was answered at once")
+        },
+    );
+}
+
+#[test]
+fn not_alone() {
+    exercise(
+        "not_alone",
+        "webserver3a",
+        "the first, with another in the queue, got",
+        "not_alone",
+        |program| {
+            let server = &serve(program)?;
+            let mut first = server.connect();
+            server.wait_until_idle(); // it has been accepted, and says nothing
+            let mut second = server.connect();
+            let (answer, _) = first.ask(&get("/"));
+            let not_alone = answer.ends_with("Hello, you are not alone!\n");
+            let error = format!("the first, with another in the queue, got {answer:?}");
+            ensure(not_alone, error)?;
+            let (answer, _) = second.ask(&get("/"));
+            let alone = answer.ends_with(END);
+            ensure(alone, format!("the second, who was alone, got {answer:?}"))
+        },
+    );
+}
+
+#[test]
+fn count_children() {
+    exercise(
+        "count_children",
+        "webserver3c",
+        "wanted `Hello, visitor 1!`, got",
+        "count_children",
+        |program| {
+            let server = &serve(program)?;
+            let greeted = |client: &mut Client, visitor: u32| {
+                let answer = client.send(get("/")).read_until("!\n");
+                let wanted = format!("Hello, visitor {visitor}!");
+                let found = answer.contains(&wanted);
+                ensure(found, format!("wanted `{wanted}`, got {answer:?}"))
+            };
+            for visitor in 1..=3 {
+                greeted(&mut server.connect(), visitor)?;
+            }
+            // Who comes first has the lower number, and not who speaks first.
+            let mut clients = silent_clients(server, 3);
+            for (client, visitor) in clients.iter_mut().zip([4, 5, 6]).rev() {
+                greeted(client, visitor)?;
+            }
+            Ok(())
+        },
+    );
+}
+
+#[test]
+fn named_children() {
+    if !Path::new("/proc/self/comm").exists() {
+        return left_out("the names of processes", "/proc/PID/comm");
+    }
+    exercise(
+        "named_children",
+        "webserver3c",
+        "the child of 127.0.0.1:",
+        "named_children",
+        |program| {
+            let server = &serve(program)?;
+            let name = |pid| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            let own = name(server.pid());
+            for _ in 0..2 {
+                let (client, child) = silent_client(server);
+                server.wait_until_idle();
+                let (client, child) = (client.address(), name(child));
+                let named = child.trim_end() == client.to_string();
+                ensure(named, format!("the child of {client} is called {child:?}"))?;
+                let now = name(server.pid());
+                let kept = now == own;
+                ensure(kept, format!("the server itself is called {now:?}"))?;
+            }
+            Ok(())
+        },
+    );
+}
+
+/// What a client3 did: when its connections came, its exit code, its output, and its
+/// errors. Each connection is answered after a pause of its own.
+type Visits = (Vec<Instant>, Option<i32>, String, String);
+
+fn visits(program: &str, arguments: &[&str], pauses: &[u64]) -> Visits {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let arguments = [arguments, &["--address", &address]].concat();
+    thread::scope(|scope| {
+        let client = scope.spawn(|| Setup::new(program).run(&arguments));
+        let mut came = Vec::new();
+        while !client.is_finished() {
+            let Ok((mut connection, _)) = listener.accept() else {
+                thread::sleep(Duration::from_millis(1));
+                continue;
+            };
+            let pause = pauses.get(came.len()).copied().unwrap_or(0);
+            came.push(Instant::now());
+            scope.spawn(move || {
+                connection.set_nonblocking(false).unwrap();
+                let _ = connection.read(&mut [0; 1024]);
+                thread::sleep(Duration::from_millis(pause));
+                let _ = connection.write_all(b"HTTP/1.1 200 OK\n\nHello, World!\n");
+            });
+        }
+        let (code, output, errors) = client.join().unwrap();
+        (came, code, output, errors)
+    })
+}
+
+#[test]
+fn slowest_answer() {
+    exercise(
+        "slowest_answer",
+        "client3",
+        "says nothing of the slowest answer",
+        "slowest_answer",
+        |program| {
+            let arguments = ["--max-clients", "3"];
+            let (_, code, output, errors) = visits(program, &arguments, &[100, 600, 300]);
+            let ends = code == Some(0) && output.contains("3 answered");
+            let error = format!("all were answered, and it says {output:?}, {errors:?}");
+            ensure(ends, error)?;
+            let slowest = output.trim_end().split_once("; slowest answer ");
+            let slowest = slowest.and_then(|(_, time)| time.strip_suffix(" ms"));
+            let slowest = slowest.and_then(|time| time.parse().ok());
+            let error = format!("it says nothing of the slowest answer: {output:?}");
+            let slowest: u64 = slowest.ok_or(error)?;
+            let right = (600..5000).contains(&slowest);
+            ensure(right, format!("600 ms are {slowest} ms to it"))
+        },
+    );
+}
+
+#[test]
+fn pause_between() {
+    exercise(
+        "pause_between",
+        "client3",
+        "unexpected argument '--pause'",
+        "pause_between",
+        |program| {
+            let arguments = ["--max-clients", "3", "--pause", "400"];
+            let (came, code, output, errors) = visits(program, &arguments, &[]);
+            let ends = code == Some(0) && output.contains("3 answered");
+            let error = format!("all were answered, and it says {output:?}, {errors:?}");
+            ensure(ends, error)?;
+            let [first, .., last] = came[..] else {
+                return Err(format!("{} clients came", came.len()));
+            };
+            let time = last.duration_since(first).as_millis();
+            // A little less than two pauses: the last may have been quicker on its way.
+            ensure(time > 700, format!("the clients came within {time} ms"))?;
+            // Whoever asks for no pause has none.
+            let (came, ..) = visits(program, &arguments[..2], &[]);
+            ensure(came.len() == 3, format!("{} clients came", came.len()))
+        },
+    );
+}
+
+#[test]
+fn outlive_shortage() {
+    exercise(
+        "outlive_shortage",
+        "webserver3d",
+        "has ended: accept: EMFILE",
+        "outlive_shortage",
+        |program| {
+            // The standard three, and the listener: `accept` fails whether somebody has
+            // come or not.
+            let mut server = Setup::new(program).most_descriptors(4).start()?;
+            let complains = |server: &Server| server.errors().contains("EMFILE");
+            tests::wait_for("a complaint", || {
+                (!server.is_running() || complains(&server)).then_some(())
+            });
+            ensure(server.comes_to_rest(), "it runs without end")?;
+            let running = server.is_running();
+            ensure(running, format!("it has ended: {}", server.errors()))?;
+            if has_tool("strace") {
+                let inject = "inject=accept,accept4:error=EMFILE:when=1";
+                let setup = Setup::new(program).under(&["strace", "-qq", "-e", inject]);
+                answered(&setup.start()?)?;
+            }
+            let server = &serve(program)?;
+            let (_, end) = answered(server)?.read_soon();
+            ensure(end == End::Closed, "the answer does not end")
+        },
+    );
+}
+
+#[test]
+fn spare_descriptor() {
+    exercise(
+        "spare_descriptor",
+        "webserver3d",
+        "it has ended: accept: EMFILE",
+        "spare_descriptor",
+        |program| {
+            // The standard three, the listener, and the spare one.
+            let mut server = Setup::new(program).most_descriptors(5).start()?;
+            for number in 1..=3 {
+                let client = Client::try_connect(server.address);
+                let (_, end) = client.map_err(|error| error.to_string())?.read_soon();
+                ensure(server.comes_to_rest(), "it runs without end")?;
+                let running = server.is_running();
+                ensure(running, format!("it has ended: {}", server.errors()))?;
+                let sent_away = end != End::Silent;
+                ensure(sent_away, format!("client {number} waits for a number"))?;
+            }
+            let server = &serve(program)?;
+            let (_, end) = answered(server)?.read_soon();
+            ensure(end == End::Closed, "the answer does not end")
+        },
+    );
+}
+
 #[test]
 fn reap_in_loop() {
     exercise(
@@ -1156,6 +1403,257 @@ fn refuse_politely() {
                     format!("one of eight got {answer:?}"),
                 )
             })
+        },
+    );
+}
+
+/// The row of bits in a process's `/proc/PID/status`.
+fn bits(pid: u32, row: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(row));
+    let number = line.and_then(|rest| rest.strip_prefix(":\t"));
+    number.map_or(0, |number| {
+        u64::from_str_radix(number, 16).unwrap_or_default()
+    })
+}
+
+const CHLD: u64 = 1 << (Signal::SIGCHLD as u32 - 1);
+
+fn signal_to(process: u32, signal: i32) {
+    // SAFETY: kill makes a system call and touches no memory.
+    unsafe { nix::libc::kill(process as i32, signal) };
+}
+
+#[test]
+fn how_it_ended() {
+    exercise(
+        "how_it_ended",
+        "webserver3d",
+        "the answer does not end",
+        "how_it_ended",
+        |program| {
+            let server = &serve(program)?;
+            let (mut served, exits) = silent_client(server);
+            let (_, end) = served.send(get("/")).read_soon();
+            ensure(end == End::Closed, "the answer does not end")?;
+            let (silent, killed) = silent_client(server);
+            signal_to(killed, Signal::SIGTERM as i32);
+            soon(|| matches!(tests::processes::state(killed), None | Some('Z')));
+            hello(server)?;
+            for line in [
+                format!("child pid {exits} exited with 0\n"),
+                format!("child pid {killed} was ended by SIGTERM\n"),
+            ] {
+                let said = server.output_when_idle().contains(&line);
+                ensure(said, format!("it does not print {line:?}"))?;
+            }
+            drop(silent);
+            if cfg!(target_os = "linux") {
+                let (_first, strange) = silent_client(server);
+                let (_second, other) = silent_client(server);
+                signal_to(strange, 34);
+                signal_to(other, Signal::SIGKILL as i32);
+                server.wait_until_idle();
+                hello(server)?;
+                let zombies = server.lasting_zombies();
+                let left = format!("after a real-time signal it has {zombies} zombies");
+                ensure(zombies <= 1, left)?;
+            }
+            Ok(())
+        },
+    );
+}
+
+#[test]
+fn read_again() {
+    exercise(
+        "read_again",
+        "webserver3f",
+        "a client whose child was sent SIGCHLD 1 times got \"\"",
+        "read_again",
+        |program| {
+            let server = &serve(program)?;
+            for times in 1..=3 {
+                let (mut client, child) = silent_client(server);
+                for _ in 0..times {
+                    ensure(server.comes_to_rest(), "it runs without end")?;
+                    signal_to(child, Signal::SIGCHLD as i32);
+                }
+                ensure(server.comes_to_rest(), "it runs without end")?;
+                let early = client.read_now();
+                ensure(early.is_empty(), "a client is answered before it has asked")?;
+                let answer = patiently(server, client.try_send(get("/")));
+                let whole = answer.ends_with(END);
+                let said = format!("a client whose child was sent SIGCHLD {times} times got");
+                ensure(whole, format!("{said} {answer:?}"))?;
+            }
+            let (client, _) = silent_client(server);
+            client.reset();
+            ensure(server.comes_to_rest(), "after a reset it runs without end")?;
+            let said = server
+                .errors()
+                .contains("request: Connection reset by peer");
+            ensure(said, "it does not report a client that resets")
+        },
+    );
+}
+
+#[test]
+fn told_to_stop() {
+    exercise(
+        "told_to_stop",
+        "webserver3f",
+        "it has ended by the signal",
+        "told_to_stop",
+        |program| {
+            let mut server = serve(program)?;
+            for _ in 0..2 {
+                hello(&server)?;
+            }
+            let (mut served, _) = silent_client(&server);
+            server.wait_until_idle();
+            server.signal(Signal::SIGTERM);
+            soon(|| server.ended().is_some());
+            let status = server.ended().ok_or("told to stop, it goes on")?;
+            let code = status.code().ok_or("it has ended by the signal")?;
+            ensure(code == 0, format!("its exit code is {code}"))?;
+            let said = server.prints("stopped after 3 clients\n");
+            ensure(said, "it does not say after how many clients")?;
+            let (answer, _) = served.ask(&get("/"));
+            let whole = answer.ends_with(END);
+            ensure(whole, format!("who was being served got {answer:?}"))?;
+
+            let server = &serve(program)?;
+            let (mut client, child) = silent_client(server);
+            server.wait_until_idle();
+            signal_to(child, Signal::SIGTERM as i32);
+            let (_, end) = client.read_soon();
+            let errors = server.errors_when_idle();
+            let ends = end != End::Silent && errors.is_empty();
+            ensure(
+                ends,
+                format!("a child that is told to end: {end:?}, {errors:?}"),
+            )
+        },
+    );
+}
+
+#[test]
+fn deaf_children() {
+    if !Path::new("/proc/self/status").exists() {
+        return left_out("what a process catches", "/proc/PID/status");
+    }
+    exercise(
+        "deaf_children",
+        "webserver3g_signal_hook",
+        "a child catches SIGCHLD",
+        "deaf_children",
+        |program| {
+            let server = &serve(program)?;
+            let (mut client, child) = silent_client(server);
+            server.wait_until_idle();
+            for (row, what) in [
+                ("SigCgt", "catches"),
+                ("SigIgn", "ignores"),
+                ("SigBlk", "blocks"),
+            ] {
+                let not = bits(child, row) & CHLD == 0;
+                ensure(not, format!("a child {what} SIGCHLD"))?;
+            }
+            client.ask(&get("/"));
+            for _ in 0..3 {
+                hello(server)?;
+            }
+            let zombies = server.lasting_zombies();
+            ensure(zombies == 0, format!("it leaves {zombies} zombies"))
+        },
+    );
+}
+
+#[test]
+fn last_words() {
+    exercise(
+        "last_words",
+        "webserver3g_signal_hook",
+        "it does not wait for its children",
+        "last_words",
+        |program| {
+            let mut server = serve(program)?;
+            let (mut served, _) = silent_client(&server);
+            server.wait_until_idle();
+            server.signal(Signal::SIGTERM);
+            ensure(server.comes_to_rest(), "it runs without end")?;
+            let waits = server.is_running();
+            ensure(waits, "it does not wait for its children")?;
+            let refused = Client::try_connect(server.address).is_err();
+            ensure(refused, "it still takes clients")?;
+            let (answer, _) = served.ask(&get("/"));
+            let whole = answer.ends_with(END);
+            ensure(whole, format!("who was being served got {answer:?}"))?;
+            let ended = soon(|| server.ended().is_some());
+            ensure(ended, "when its children have ended it goes on")?;
+            let code = server.ended().and_then(|status| status.code());
+            ensure(code == Some(0), format!("its exit code is {code:?}"))?;
+
+            let server = &serve(program)?;
+            let (mut client, child) = silent_client(server);
+            server.wait_until_idle();
+            signal_to(child, Signal::SIGTERM as i32);
+            let (_, end) = client.read_soon();
+            ensure(end != End::Silent, "a child that is told to end goes on")?;
+            hello(server).map(drop)
+        },
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn keeps_orphans() {
+    exercise(
+        "keeps_orphans",
+        "double_fork",
+        "is not the server",
+        "keeps_orphans",
+        |program| {
+            let server = &serve(program)?;
+            for _ in 0..3 {
+                let mut client = server.connect();
+                // The child has ended, and the grandchild waits.
+                server.wait_until_idle();
+                let answer = patiently(server, client.try_send(get("/")));
+                let whole = answer.ends_with(END);
+                ensure(whole, format!("a client got {answer:?}"))?;
+            }
+            let zombies = server.lasting_zombies();
+            let output = server.output();
+            let mut parents = output
+                .lines()
+                .filter_map(|line| line.split_once("parent pid "));
+            let stranger = parents.find(|(_, parent)| *parent != server.pid().to_string());
+            let stranger =
+                stranger.map(|(_, parent)| format!("process {parent} is not the server"));
+            stranger.map_or(Ok(()), Err)?;
+            ensure(zombies <= 1, format!("it keeps {zombies} zombies"))
+        },
+    );
+}
+
+#[test]
+fn asks_the_date() {
+    exercise(
+        "asks_the_date",
+        "no_zombies",
+        "a client got \"HTTP/1.1 200 OK\\n\\nHello, World!",
+        "asks_the_date",
+        |program| {
+            let server = &serve(program)?;
+            for _ in 0..3 {
+                let (answer, _) = server.connect().ask(&get("/"));
+                let dated = answer.contains("UTC");
+                ensure(dated, format!("a client got {answer:?}"))?;
+            }
+            let zombies = server.lasting_zombies();
+            ensure(zombies == 0, format!("it leaves {zombies} zombies"))
         },
     );
 }

@@ -4,7 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use tests::processes::state;
 use tests::server::Server;
-use tests::wait_for;
+use tests::terminal::Terminal;
+use tests::{wait_for, LIMIT};
 
 /// Set where this test is the one that is killed.
 const KILLED: &str = "COURSE_TESTS_ARE_KILLED";
@@ -35,5 +36,20 @@ fn a_server_ends_with_the_tests_that_started_it() {
     tests.wait().unwrap();
     wait_for("the end of the server", || {
         matches!(state(server), None | Some('Z')).then_some(())
+    });
+}
+
+#[test]
+fn what_runs_in_the_background_of_a_terminal_ends_with_it() {
+    let mut terminal = Terminal::open(&book::root(), &[]);
+    terminal.command("sleep 1000 & echo background $!.");
+    assert!(terminal.wait(LIMIT, |_| false), "the prompt comes back");
+    let screen = terminal.take();
+    let number = screen.split("background ").last().unwrap();
+    let number: u32 = number.split('.').next().unwrap().parse().unwrap();
+    assert!(!matches!(state(number), None | Some('Z')), "it runs");
+    drop(terminal);
+    wait_for("the end of what ran in the background", || {
+        matches!(state(number), None | Some('Z')).then_some(())
     });
 }

@@ -1,7 +1,21 @@
 //! Every snippet compiles, and runs unless its block says `no_run`.
 
+use nix::sys::signal::{kill, Signal};
+use nix::unistd::Pid;
+use std::collections::BTreeMap;
 use std::panic;
+use std::process::Command;
+use std::sync::{Mutex, Once, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+use tests::processes::children;
 use tests::wait_for;
+
+/// How long a snippet may run.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// The executables of those that ran longer.
+static OVERDUE: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 include!(concat!(env!("OUT_DIR"), "/skeptic-tests.rs"));
 
@@ -9,6 +23,8 @@ include!(concat!(env!("OUT_DIR"), "/skeptic-tests.rs"));
 /// executable into its cache while other tests start programs; one of those holds it
 /// open until its `exec`, and then it cannot be run: it is run again from the cache.
 fn run(package: &str, out: &str, target: &str, snippet: &str) {
+    static WATCH: Once = Once::new();
+    WATCH.call_once(|| drop(thread::spawn(end_those_that_are_overdue)));
     wait_for("the end of the writing", || {
         let run = || skeptic::rt::run_test(package, out, target, snippet);
         let Err(panic) = panic::catch_unwind(run) else {
@@ -16,11 +32,57 @@ fn run(package: &str, out: &str, target: &str, snippet: &str) {
         };
         let said = panic.downcast_ref::<String>();
         let busy = said.is_some_and(|said| said.contains("(os error 26)")); // ETXTBSY
+        let overdue = OVERDUE.lock().unwrap_or_else(PoisonError::into_inner);
+        let overdue = overdue
+            .iter()
+            .any(|file| said.is_some_and(|said| said.contains(file)));
+        assert!(
+            !overdue,
+            "the snippet was still running after {LONGEST:?}, and has been ended: one that \
+             is not meant to end by itself says `no_run`"
+        );
         match busy {
             true => None,
             false => panic::resume_unwind(panic),
         }
     });
+}
+
+/// Skeptic waits for a snippet for as long as it runs. So the processes that these tests
+/// have started are looked at now and then.
+fn end_those_that_are_overdue() {
+    let mut since: BTreeMap<u32, Instant> = BTreeMap::new();
+    loop {
+        thread::sleep(Duration::from_secs(1));
+        let here = children(std::process::id());
+        since.retain(|pid, _| here.iter().any(|child| child.pid == *pid));
+        for child in here {
+            if since
+                .entry(child.pid)
+                .or_insert_with(Instant::now)
+                .elapsed()
+                < LONGEST
+            {
+                continue;
+            }
+            if let Some(file) = snippet(child.pid) {
+                let mut overdue = OVERDUE.lock().unwrap_or_else(PoisonError::into_inner);
+                overdue.push(file);
+                let _ = kill(Pid::from_raw(child.pid as i32), Signal::SIGKILL);
+            }
+        }
+    }
+}
+
+/// The executable of a process, if that is a snippet: started without arguments, from
+/// where Skeptic keeps them.
+fn snippet(pid: u32) -> Option<String> {
+    let mut ps = Command::new("ps");
+    let listed = ps.args(["-o", "args=", "-p", &pid.to_string()]).output();
+    let file = String::from_utf8(listed.ok()?.stdout).ok()?;
+    let file = file.trim_end();
+    let kept = file.contains("/.skeptic-bin/") && !file.contains(" -");
+    kept.then(|| file.to_string())
 }
 
 /// Those from the side of Python compile with it, in their programs.

@@ -13,6 +13,8 @@
 //! - In a block of a stage, `cargo run` starts that stage, as the reader's own package
 //!   would: the program is called `my-server`, and has a free port where its text has 8888.
 //! - `cargo run -p PACKAGE --example NAME` starts an example of a part, in the same way.
+//! - A process that a command of the page names by its number is the one of this run
+//!   that the page has shown under that number.
 //! - A command that looks at processes or sockets and does nothing else is typed again, for
 //!   half a minute at most, if the page shows something else: `ps` and `ss`, through
 //!   filters or not. So are those of a block that says `until`.
@@ -24,8 +26,8 @@
 //!   target/venv has been activated, and `code/apps/python` is a copy of that
 //!   folder. It is replayed if these tests are built with that feature, and
 //!   otherwise named and left out.
-//! - A block whose tool is missing is named and left out, and so are those
-//!   after it on its page. Where `CI=true`, that is a failure.
+//! - A block whose tool is missing, or that needs root, is named and left out, and so
+//!   are those after it on its page. Where `CI=true`, that is a failure.
 //! - `SNAPSHOTS=overwrite cargo test --test suite transcripts::` writes what came back
 //!   into the chapters.
 
@@ -171,6 +173,12 @@ impl Page {
             .iter()
             .any(|line| line.source().contains("/proc/") && !Path::new("/proc/self").exists());
         let missing = missing.or(no_proc.then(|| "/proc".to_string()));
+        let needs_root = block
+            .lines
+            .iter()
+            .any(|line| line.source().contains("setpriv "));
+        let no_root = needs_root && !nix::unistd::geteuid().is_root();
+        let missing = missing.or(no_root.then(|| "root".to_string()));
         if let (false, Some(tool)) = (self.left_out, missing) {
             let place = format!("{}:{}", file.display(), block.line);
             left_out(&format!("{place} and what follows on that page"), &tool);
@@ -237,6 +245,7 @@ impl Page {
             .terminals
             .entry(name)
             .or_insert_with(|| Terminal::open(&book::root(), &self.environment));
+        let mut patience = LIMIT;
         if let Some(command) = exchange.command {
             terminal.wait(LIMIT, |_| false);
             terminal.take();
@@ -250,10 +259,12 @@ impl Page {
                     self.places.stage(stage, command, &folder)
                 }
                 None => {
-                    let command = self.places.command(command, served.as_deref());
+                    let command = self.known.here(command);
+                    let command = self.places.command(&command, served.as_deref());
                     self.places.examples(&command, &self.typed.0)
                 }
             };
+            patience = limit(&command);
             terminal.command(&command);
         } else if exchange.rest.first() == Some(&&Line::Interrupt) {
             terminal.take(); // printed since it was last seen, and not shown
@@ -263,7 +274,7 @@ impl Page {
             terminal,
             places: &self.places,
             known: &self.known,
-            limit: limit(exchange.command),
+            limit: patience,
             command: exchange.command,
             expected: String::new(),
             actual: String::new(),
@@ -383,9 +394,8 @@ impl Sitting<'_> {
 
 /// How long a command may take to end, or to print what the page shows. Cargo may
 /// have to build something first, or wait for another that builds.
-fn limit(command: Option<&str>) -> Duration {
-    let builds = command.is_some_and(|command| command.contains("cargo "));
-    LIMIT * if builds { 3 } else { 1 }
+fn limit(command: &str) -> Duration {
+    LIMIT * if command.contains("cargo ") { 3 } else { 1 }
 }
 
 /// Whether a command looks at processes or sockets and does nothing else: what it looks
@@ -408,8 +418,8 @@ fn without_echo(echo: &str, screen: &str) -> String {
 struct Places {
     ports: Vec<(&'static str, Port)>,
     folders: Vec<(&'static str, String)>,
-    /// Where the stages and the examples stand, for what they say of themselves.
-    copies: Vec<(&'static str, String)>,
+    /// The folders of the stages, which the page calls so too.
+    typed: Vec<(&'static str, String)>,
     usages: Vec<(&'static str, String)>,
 }
 
@@ -421,7 +431,7 @@ impl Default for Places {
         Places {
             ports: Vec::new(),
             folders: vec![("target/debug/", format!("{}/", folder().display()))],
-            copies: Vec::new(),
+            typed: Vec::new(),
             usages: Vec::new(),
         }
     }
@@ -457,7 +467,7 @@ impl Places {
             .fold(text.to_string(), |text, (page, port)| {
                 replace_number(&text, &port.number.to_string(), page)
             });
-        let names = self.folders.iter().chain(&self.copies).chain(&self.usages);
+        let names = self.folders.iter().chain(&self.typed).chain(&self.usages);
         names.fold(text, |text, (page, here)| text.replace(here, page))
     }
 
@@ -471,7 +481,7 @@ impl Places {
         let port = self.ports.iter().find(|(page, _)| *page == "8888");
         let port = port.map_or(0, |(_, port)| port.number);
         let file = as_typed(stage, folder, port);
-        self.copies
+        self.typed
             .push(("target/debug/", format!("{}/", folder.display())));
         self.usages
             .push((USAGE, format!("usage: {} [", stage.name)));
@@ -507,7 +517,7 @@ impl Places {
         });
         let command = command.into_owned();
         if copied {
-            self.copies
+            self.typed
                 .push(("target/debug/examples/", format!("{}/", folder.display())));
         }
         command

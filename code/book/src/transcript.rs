@@ -228,11 +228,11 @@ pub fn stage_command(command: &str) -> Option<StageCommand<'_>> {
         }
         None => {
             let (before, rest) = command.split_once(PROGRAM)?;
-            let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-            (before, &rest[end..])
+            let ends = |letter: char| letter.is_whitespace() || letter == ';';
+            (before, &rest[rest.find(ends).unwrap_or(rest.len())..])
         }
     };
-    if !rest.is_empty() && !rest.starts_with(' ') {
+    if !rest.is_empty() && !rest.starts_with([' ', ';']) {
         return None;
     }
     let places = [" |", " >", " 2>", " <", " &", ";"].iter();
@@ -256,6 +256,9 @@ pub fn served(course: &Course, command: &str) -> Option<String> {
         return None;
     }
     let words: Vec<&str> = command.split_whitespace().collect();
+    if words.first() == Some(&"cp") {
+        return None; // it copies a program, and starts none
+    }
     if words == ["cargo", "run"] || words.starts_with(&["cargo", "run", "--", "--"]) {
         return Some("book".to_string());
     }
@@ -419,6 +422,7 @@ mod tests {
             ("cargo run -- a 2>&1 | x", ["", "a", " 2>&1 | x"]),
             ("strace -f target/debug/my-server", ["strace -f ", "", ""]),
             ("target/debug/my-gateway a", ["", "a", ""]),
+            ("target/debug/my-client; x $?", ["", "", "; x $?"]),
         ] {
             assert_eq!(parts(command), Some(expected), "{command}");
         }

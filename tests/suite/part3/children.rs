@@ -2,8 +2,9 @@
 
 use super::ANSWER;
 use nix::sys::signal::Signal;
-use std::net::TcpStream;
-use tests::client::get;
+use std::io::ErrorKind;
+use std::net::{TcpListener, TcpStream};
+use tests::client::{get, End};
 use tests::experiments::{silent_clients, END};
 use tests::server::{wait_for_state, Server};
 use tests::{left_out, processes};
@@ -62,4 +63,36 @@ fn a_child_of_3c_holds_its_connection_and_not_the_listener() {
     assert_eq!(processes::state(child), Some('S'));
     assert!(TcpStream::connect(server.address).is_err());
     drop(client);
+}
+
+/// The parent is gone, and the children of its clients have the listener.
+#[test]
+fn a_listener_that_children_keep_is_served_by_nobody() {
+    let server = Server::start("child_serves");
+    let clients = silent_clients(&server, 2);
+    server.signal(Signal::SIGKILL);
+    wait_for_state(server.pid(), 'Z');
+    let mut visitor = server.connect();
+    assert_eq!(
+        visitor.send(get("/")).read_soon(),
+        (Vec::new(), End::Silent)
+    );
+    let taken = TcpListener::bind(server.address).map(drop);
+    let taken = taken.map_err(|error| error.kind());
+    assert_eq!(taken, Err(ErrorKind::AddrInUse));
+    drop(clients);
+}
+
+/// Nobody has told them to end, so they do what their parent does.
+#[test]
+fn children_that_come_back_serve_beside_their_parent() {
+    let server = Server::start("child_comes_back");
+    let mut client = server.connect();
+    assert_eq!(client.ask(&get("/")).0, ANSWER);
+    let [child] = &server.wait_for_children(1)[..] else {
+        unreachable!("it is one");
+    };
+    server.signal(Signal::SIGKILL);
+    wait_for_state(server.pid(), 'Z');
+    assert_eq!(server.connect().ask(&get("/")).0, ANSWER, "of {child:?}");
 }

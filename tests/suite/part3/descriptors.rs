@@ -1,6 +1,6 @@
 //! Descriptors that the parent leaks.
 
-use super::{one_crowd_at_a_time, ANSWER};
+use super::{one_crowd_at_a_time, ANSWER, NAPPING};
 use book::course::Program;
 use nix::sys::signal::Signal;
 use tests::client::{get, Client, End};
@@ -20,6 +20,18 @@ fn the_answer_of_3d_does_not_end() {
     // The kernel closes what a process leaves behind.
     server.signal(Signal::SIGKILL);
     assert_eq!(client.read_to_end(), (Vec::new(), End::Closed));
+}
+
+#[test]
+fn a_copy_is_closed_by_its_scope_and_a_number_by_nobody() {
+    for (program, closes) in [("dropped_by_scope", true), ("number_without_owner", false)] {
+        let server = Server::start(program);
+        let mut client = server.connect();
+        assert_eq!(client.send(get("/")).read_until(END), ANSWER, "{program}");
+        server.wait_until_idle();
+        let (_, end) = client.read_soon();
+        assert_eq!(end == End::Closed, closes, "{program}: {end:?}");
+    }
 }
 
 #[test]
@@ -94,8 +106,11 @@ fn a_server_of_one_process_holds_nothing_of_who_was_served() {
     }
     let (servers, _) = each_kind();
     assert!(servers.len() > 10, "{servers:?}");
-    // It naps with its first client.
-    for program in servers.iter().filter(|program| *program != "webserver3b") {
+    // But for those that nap with their first client.
+    for program in servers
+        .iter()
+        .filter(|name| !NAPPING.contains(&name.as_str()))
+    {
         let server = Server::start(program);
         server.connect().ask(&get("/"));
         server.wait_until_idle();

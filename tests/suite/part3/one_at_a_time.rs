@@ -52,7 +52,7 @@ fn each_server_asks_for_the_queue_that_its_listing_names() {
     let most: u32 = most.trim().parse().unwrap();
     for program in servers() {
         let asked = match program.as_str() {
-            "webserver3a" | "webserver3b" => 5,
+            "webserver3a" | "webserver3b" | "nap_after_closing" | "not_alone" => 5,
             _ => 4096, // SOMAXCONN, on Linux
         };
         let server = Server::start(&program);

@@ -3,7 +3,7 @@
 use super::{ANSWER, REAPERS};
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
-use tests::client::get;
+use tests::client::{get, End};
 use tests::experiments::{child_that_ends_during_accept, silent_client, END};
 use tests::processes;
 use tests::server::{wait_for_state, Server};
@@ -64,6 +64,64 @@ fn three_e_ends_by_eintr() {
     child_that_ends_during_accept(&server);
     let error = "accept: EINTR: Interrupted system call\n".to_string();
     assert_eq!(server.wait_for_end(), (Some(1), error));
+}
+
+/// What interrupts is that a handler runs, and not what it does.
+#[test]
+fn a_handler_that_does_nothing_interrupts_all_the_same() {
+    for program in ["does_not_ask", "asks_when_told"] {
+        let mut server = Server::start(program);
+        child_that_ends_during_accept(&server);
+        let error = "accept: EINTR: Interrupted system call\n".to_string();
+        assert_eq!(server.wait_for_end(), (Some(1), error), "{program}");
+    }
+}
+
+#[test]
+fn the_flag_restarts_accept_unless_it_has_a_limit() {
+    let server = Server::start("kernel_repeats");
+    for _ in 0..3 {
+        child_that_ends_during_accept(&server);
+        assert_eq!(server.lasting_zombies(), 0);
+    }
+    let mut server = Server::start("with_a_limit");
+    child_that_ends_during_accept(&server);
+    let error = "accept: EINTR: Interrupted system call\n".to_string();
+    assert_eq!(server.wait_for_end(), (Some(1), error));
+}
+
+/// The bits of signals that wait for a process, while it is stopped.
+#[test]
+fn a_signal_that_is_ignored_is_not_kept() {
+    if !std::path::Path::new("/proc/self/status").exists() {
+        return tests::left_out("pending signals", "/proc/PID/status");
+    }
+    for (program, pending) in [("webserver3d", 0), ("asks_when_told", 1 << 16)] {
+        let server = Server::start(program);
+        server.signal(Signal::SIGSTOP);
+        server.wait_for_state('T');
+        server.signal(Signal::SIGCHLD);
+        let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid()));
+        let status = status.unwrap();
+        let row = status
+            .lines()
+            .find_map(|line| line.strip_prefix("ShdPnd:\t"));
+        let row = u64::from_str_radix(row.unwrap(), 16).unwrap();
+        assert_eq!(row, pending, "{program}");
+    }
+}
+
+/// To ask at once is to serve one at a time.
+#[test]
+fn a_parent_that_waits_for_each_child_serves_nobody_meanwhile() {
+    let server = Server::start("asks_at_once");
+    let (_silent, _) = silent_client(&server);
+    let mut other = server.connect();
+    let (answer, end) = other.send(get("/")).read_soon();
+    assert_eq!((answer.len(), end), (0, End::Silent));
+    drop(_silent);
+    assert_eq!(other.read_until(END), ANSWER);
+    assert_eq!(server.lasting_zombies(), 0);
 }
 
 #[test]

@@ -1,0 +1,192 @@
+//! last_words: webserver3g_signal_hook that ends when its last child has.
+//!
+//!     cargo run --bin last_words [ADDRESS]
+//!
+//! `kill PID` tells it to stop: nobody new is served, and whoever is being served may
+//! finish.
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use nix::sys::signal::{signal, SigHandler, SigSet, Signal};
+use nix::sys::socket::{listen, Backlog};
+use nix::sys::wait::{waitpid, WaitPidFlag, WaitStatus};
+use nix::unistd::{fork, getpid, getppid, ForkResult};
+use signal_hook::consts::{SIGCHLD, SIGTERM};
+use signal_hook::flag;
+use signal_hook::low_level::pipe;
+use std::env;
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::process::{self, ExitCode};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+
+const ADDRESS: &str = "127.0.0.1:8888";
+const USAGE: &str = concat!("usage: ", module_path!(), " [ADDRESS]");
+const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait, if the kernel allows as many
+const REQUEST_SIZE: usize = 1024; // bytes: all that is ever read of a request
+const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\n\nHello, World!\n";
+
+/// Errors of the new connection, which accept hands on: see accept(2).
+const LOST: &[Errno] = &[
+    Errno::ECONNABORTED, // the client left while it was still waiting
+    Errno::EPERM,        // a firewall has forbidden it
+    Errno::EPROTO,
+    Errno::ENOPROTOOPT,
+    Errno::EOPNOTSUPP,
+    Errno::ENETDOWN,
+    Errno::ENETUNREACH,
+    Errno::EHOSTDOWN,
+    Errno::EHOSTUNREACH,
+    Errno::ETIMEDOUT,
+    #[cfg(target_os = "linux")]
+    Errno::ENONET,
+];
+
+fn main() -> ExitCode {
+    let mut arguments = env::args_os().skip(1);
+    let address = arguments.next().unwrap_or_else(|| ADDRESS.into());
+    if arguments.next().is_some() {
+        let _ = writeln!(io::stderr(), "{USAGE}");
+        return ExitCode::from(2);
+    }
+    match serve_forever(&address.to_string_lossy()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve_forever(address: &str) -> io::Result<()> {
+    let listener = TcpListener::bind(address).map_err(|error| {
+        let why = match address.starts_with(':') {
+            true => "no host before the port".to_string(),
+            false => error.to_string(),
+        };
+        io::Error::new(error.kind(), format!("bind {address}: {why}; {USAGE}"))
+    })?;
+    // std has called listen with 128; a second listen replaces the backlog.
+    let backlog = Backlog::new(BACKLOG).and_then(|backlog| listen(&listener, backlog));
+    backlog.map_err(|errno| failed("listen", errno))?;
+
+    let address = listener.local_addr()?;
+    let mut terminal = io::stdout();
+    let _ = writeln!(terminal, "Serving HTTP on http://{address}/ ...");
+    let _ = writeln!(terminal, "process {}", process::id());
+    let _ = terminal.flush();
+
+    let (mut signals, writer) = UnixStream::pair()?;
+    signals.set_nonblocking(true)?;
+    pipe::register(SIGCHLD, writer.try_clone()?)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    flag::register(SIGTERM, Arc::clone(&stop))?; // before the byte that wakes the loop
+    pipe::register(SIGTERM, writer)?;
+    // The mask is inherited: whoever started us may have blocked it.
+    let mut both = SigSet::from(Signal::SIGCHLD);
+    both.add(Signal::SIGTERM);
+    let unblocked = both.thread_unblock();
+    unblocked.map_err(|errno| failed("pthread_sigmask", errno))?;
+    // Non-blocking: the connection that poll reported may be gone before accept.
+    listener.set_nonblocking(true)?;
+
+    loop {
+        wait_for_either(&listener, &signals)?;
+        reap(&mut signals);
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let (connection, peer) = match listener.accept() {
+            Ok(accepted) => accepted,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+            // The error is that connection's, and the next may be better.
+            Err(error) if is_lost(&error) => continue,
+            Err(error) => return Err(io::Error::new(error.kind(), format!("accept: {error}"))),
+        };
+        // On macOS and the BSDs it inherits O_NONBLOCK from the listener.
+        connection.set_nonblocking(false)?;
+        // SAFETY: there is one thread, so no lock is held by one that the child lacks.
+        match unsafe { fork() } {
+            Ok(ForkResult::Child) => {
+                drop(listener); // the child's copy
+                for inherited in [Signal::SIGCHLD, Signal::SIGTERM] {
+                    // SAFETY: no function is installed.
+                    if let Err(errno) = unsafe { signal(inherited, SigHandler::SigDfl) } {
+                        let _ = writeln!(io::stderr(), "signal: {errno}");
+                    }
+                }
+                if let Err(error) = handle_request(connection) {
+                    let _ = writeln!(io::stderr(), "{peer}: {error}");
+                }
+                // SAFETY: _exit only ends the process: no destructor and no atexit hook runs.
+                unsafe { libc::_exit(0) }
+            }
+            Ok(ForkResult::Parent { .. }) => drop(connection), // the parent's copy
+            Err(errno) => return Err(failed("fork", errno)),
+        }
+    }
+
+    drop(listener); // whoever comes now is refused
+    while waitpid(None, None) != Err(Errno::ECHILD) {} // those who are being served
+    Ok(())
+}
+
+fn is_lost(error: &io::Error) -> bool {
+    let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
+    LOST.contains(&errno)
+}
+
+fn wait_for_either(listener: &TcpListener, signals: &UnixStream) -> io::Result<()> {
+    let sources = [listener.as_fd(), signals.as_fd()];
+    let mut sources = sources.map(|source| PollFd::new(source, PollFlags::POLLIN));
+    match poll(&mut sources, PollTimeout::NONE) {
+        // poll is not restarted, not even with SA_RESTART. The byte has been written.
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(errno) => Err(failed("poll", errno)),
+    }
+}
+
+fn reap(signals: &mut UnixStream) {
+    let mut bytes = [0; 64];
+    while matches!(signals.read(&mut bytes), Ok(1..)) {}
+
+    let mut terminal = io::stdout();
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            // The children that are left still run, or none is left.
+            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return,
+            Ok(WaitStatus::Exited(child, code)) => {
+                let _ = writeln!(terminal, "child pid {child} exited with {code}");
+            }
+            Ok(WaitStatus::Signaled(child, signal, _)) => {
+                let _ = writeln!(terminal, "child pid {child} was ended by {signal}");
+            }
+            // It has been reaped, and nix has no name for what ended it.
+            Err(Errno::EINVAL) => {
+                let _ = writeln!(terminal, "a child was ended by a real-time signal");
+            }
+            _ => {}
+        }
+    }
+}
+
+fn handle_request(mut connection: TcpStream) -> io::Result<()> {
+    let mut request = [0; REQUEST_SIZE];
+    let received = connection.read(&mut request)?;
+
+    let mut terminal = io::stdout();
+    // Whoever reads our output may have gone: no reason not to answer.
+    let _ = writeln!(terminal, "child pid {}, parent pid {}", getpid(), getppid());
+    let _ = terminal.write_all(&request[..received]);
+    let _ = terminal.flush();
+
+    connection.write_all(RESPONSE)
+}
+
+fn failed(call: &str, errno: Errno) -> io::Error {
+    io::Error::other(format!("{call}: {errno}"))
+}

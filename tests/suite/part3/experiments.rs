@@ -1,0 +1,148 @@
+//! The small programs of `code/part3/examples`, and what comes of a changed one.
+
+use super::Group;
+use nix::sys::signal::Signal;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+use tests::programs::{build_alone, course};
+use tests::server::{end_with_parent, run_to_end};
+use tests::{left_out, wait_for};
+
+/// The examples, and one of them as a page asks to change it, or why there are none.
+static BUILT: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
+    let folder = book::root().join("code/part3/examples");
+    let example = |name: &str| {
+        let text = fs::read_to_string(folder.join(format!("{name}.rs")));
+        text.unwrap_or_else(|error| panic!("read {name}: {error}"))
+    };
+    let mut texts = BTreeMap::new();
+    for name in [
+        "one_close_of_two",
+        "copy_on_write",
+        "printed_twice",
+        "count_signals",
+        "held_up",
+    ] {
+        texts.insert(name.to_string(), example(name));
+    }
+    let without = example("one_close_of_two").replacen("    drop(writer);\n", "", 1);
+    texts.insert("without_a_close".to_string(), without);
+    let texts: Vec<(String, String)> = texts.into_iter().collect();
+    let server = course().program("webserver3c").cloned();
+    let lines = server.expect("it is in the table").dependencies;
+    build_alone("examples-of-part3", &texts, &lines.into_iter().collect())
+});
+
+/// What an example prints.
+fn printed(name: &str, arguments: &[&str]) -> String {
+    let folder = BUILT.as_ref().unwrap_or_else(|error| panic!("{error}"));
+    let mut command = Command::new(folder.join(name));
+    let (code, output, errors) = run_to_end(command.args(arguments));
+    assert_eq!(code, Some(0), "{name}: {errors}");
+    output
+}
+
+/// The number before `MB its own` in the line that begins like this.
+fn megabytes(output: &str, begins: &str) -> u64 {
+    let line = output.lines().find(|line| line.starts_with(begins));
+    let number = line.and_then(|line| line.strip_prefix(begins)?.strip_suffix(" MB its own"));
+    let number = number.and_then(|number| number.parse().ok());
+    number.unwrap_or_else(|| panic!("no number in the line {begins:?} of {output}"))
+}
+
+#[test]
+fn a_page_is_copied_when_it_is_written() {
+    if !PathBuf::from("/proc/self/smaps_rollup").exists() {
+        return left_out("whose memory is whose", "/proc/PID/smaps_rollup");
+    }
+    let output = printed("copy_on_write", &[]);
+    assert_eq!(megabytes(&output, "parent: "), 64, "{output}");
+    assert_eq!(megabytes(&output, "child: "), 0, "{output}");
+    assert_eq!(
+        megabytes(&output, "child, 16384 pages read: "),
+        0,
+        "{output}"
+    );
+    assert_eq!(megabytes(&output, "child, 16 MB written: "), 16, "{output}");
+    let faults = output
+        .lines()
+        .find_map(|line| line.strip_prefix("page faults: "));
+    let faults: u64 = faults.and_then(|number| number.parse().ok()).unwrap();
+    // Pages of another size make fewer of them.
+    let huge = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled");
+    if !huge.is_ok_and(|choice| choice.contains("[always]")) {
+        assert!((4_096..4_200).contains(&faults), "{output}");
+    }
+    assert!(output.ends_with("parent, first byte 1\n"), "{output}");
+}
+
+#[test]
+fn a_buffer_is_written_out_by_each_process_that_exits() {
+    assert_eq!(printed("printed_twice", &[]), "printed once ");
+    let twice = "printed once printed once ";
+    assert_eq!(printed("printed_twice", &["exit"]), twice);
+}
+
+#[test]
+fn signals_that_are_blocked_meet_in_one_bit() {
+    let at_once = "128 sent, 128 calls\nunblocked, 128 calls\n";
+    assert_eq!(printed("count_signals", &[]), at_once);
+    let later = "128 sent, 0 calls\nunblocked, 1 calls\n";
+    assert_eq!(printed("count_signals", &["blocked"]), later);
+}
+
+/// The lock belongs to the code under the handler, on the same stack.
+#[test]
+fn a_handler_waits_for_ever_for_the_lock_it_has_interrupted() {
+    let folder = BUILT.as_ref().unwrap_or_else(|error| panic!("{error}"));
+    let mut command = Command::new(folder.join("held_up"));
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    end_with_parent(&mut command);
+    let mut process = Group(command.spawn().unwrap());
+    let mut output = BufReader::new(process.0.stdout.take().unwrap());
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    assert_eq!(line, "between two uses: [\"USR1\"]\n");
+    let pid = process.0.id();
+    // In the futex, with the signal blocked: it is in its handler.
+    let blocked = format!("{:016x}", 1u64 << (Signal::SIGUSR1 as u32 - 1));
+    if PathBuf::from("/proc/self/status").exists() {
+        wait_for("a handler that sleeps", || {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+            let asleep = status.contains("State:\tS");
+            (asleep && status.contains(&format!("SigBlk:\t{blocked}"))).then_some(())
+        });
+    }
+    assert_eq!(process.0.try_wait().unwrap(), None);
+}
+
+#[test]
+fn an_end_that_the_reader_holds_up_itself_does_not_come() {
+    let after = |close, death| {
+        format!(
+            "after the parent's close, at its end: {close}\n\
+             after the child's death, at its end: {death}\n"
+        )
+    };
+    assert_eq!(printed("one_close_of_two", &[]), after(false, true));
+    assert_eq!(printed("without_a_close", &[]), after(false, false));
+}
+
+/// The listener was moved into a `drop`, and the next turn of the loop wants it.
+#[test]
+fn a_child_that_comes_back_does_not_compile() {
+    let server = course().program("webserver3c").cloned();
+    let server = server.expect("it is in the table");
+    let exit = "                unsafe { libc::_exit(0) }\n";
+    let text = server.source();
+    assert_eq!(text.matches(exit).count(), 1);
+    let texts = [("no_exit".to_string(), text.replace(exit, ""))];
+    let lines = server.dependencies.into_iter().collect();
+    let error = build_alone("no-exit", &texts, &lines).expect_err("it compiles");
+    let expected = "error[E0382]: borrow of moved value: `listener`";
+    assert!(error.contains(expected), "{error}");
+}
