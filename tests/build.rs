@@ -141,6 +141,7 @@ fn write_changed(course: &Course, out: &Path) -> Result<(), Problem> {
     let mut sources = wrong_answers(course)?;
     sources.push(("curious".to_string(), curious(course)?));
     sources.extend(handlers(course)?);
+    sources.push(("without_a_close".to_string(), without_a_close(course)?));
     let folder = out.join("changed");
     let mut modules = String::new();
     let mut arms = String::new();
@@ -154,7 +155,10 @@ fn write_changed(course: &Course, out: &Path) -> Result<(), Problem> {
             modules,
             "#[path = {path:?}]\n#[allow(warnings, clippy::all)]\nmod program_{number};"
         );
-        let _ = writeln!(arms, "        {name:?} => program_{number}::main(),");
+        let _ = writeln!(
+            arms,
+            "        {name:?} => std::process::Termination::report(program_{number}::main()),"
+        );
     }
     let main = format!(
         "{modules}\nfn main() -> std::process::ExitCode {{\n    \
@@ -251,6 +255,21 @@ fn handlers(course: &Course) -> Result<Vec<(String, String)>, Problem> {
         handlers.push((format!("handler.{}", program.name), changed));
     }
     Ok(handlers)
+}
+
+/// An example of Part 3 without a line, as its page asks to change it.
+fn without_a_close(course: &Course) -> Result<String, Problem> {
+    let file = course.root.join("code/part3/examples/one_close_of_two.rs");
+    let example = fs::read_to_string(&file);
+    let example = example.map_err(|error| Problem::new(&file, 0, error.to_string()))?;
+    let (close, main) = ("    drop(writer);\n", "\nfn main() ");
+    if example.matches(close).count() == 0 || example.matches(main).count() != 1 {
+        let what = format!("it has no `{}`, or no `{}`", close.trim(), main.trim());
+        return Err(Problem::new(&file, 0, what));
+    }
+    Ok(example
+        .replacen(close, "", 1)
+        .replace(main, "\npub fn main() "))
 }
 
 /// How a handler for SIGCHLD begins, in the programs that have one.

@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Mutex;
 use std::thread;

@@ -1,48 +1,25 @@
 //! The small programs of `code/part3/examples`, and what comes of a changed one.
 
 use super::Group;
+use crate::changed;
 use nix::sys::signal::Signal;
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::LazyLock;
-use tests::programs::{build_alone, course};
+use tests::programs::{check_alone, course, executable};
 use tests::server::{end_with_parent, run_to_end};
 use tests::{left_out, wait_for};
 
-/// The examples, and one of them as a page asks to change it, or why there are none.
-static BUILT: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
-    let folder = book::root().join("code/part3/examples");
-    let example = |name: &str| {
-        let text = fs::read_to_string(folder.join(format!("{name}.rs")));
-        text.unwrap_or_else(|error| panic!("read {name}: {error}"))
-    };
-    let mut texts = BTreeMap::new();
-    for name in [
-        "one_close_of_two",
-        "copy_on_write",
-        "printed_twice",
-        "count_signals",
-        "held_up",
-    ] {
-        texts.insert(name.to_string(), example(name));
-    }
-    let without = example("one_close_of_two").replacen("    drop(writer);\n", "", 1);
-    texts.insert("without_a_close".to_string(), without);
-    let texts: Vec<(String, String)> = texts.into_iter().collect();
-    let server = course().program("webserver3c").cloned();
-    let lines = server.expect("it is in the table").dependencies;
-    build_alone("examples-of-part3", &texts, &lines.into_iter().collect())
-});
-
 /// What an example prints.
 fn printed(name: &str, arguments: &[&str]) -> String {
-    let folder = BUILT.as_ref().unwrap_or_else(|error| panic!("{error}"));
-    let mut command = Command::new(folder.join(name));
+    printed_by(executable(name), arguments)
+}
+
+fn printed_by(program: PathBuf, arguments: &[&str]) -> String {
+    let mut command = Command::new(&program);
     let (code, output, errors) = run_to_end(command.args(arguments));
-    assert_eq!(code, Some(0), "{name}: {errors}");
+    assert_eq!(code, Some(0), "{}: {errors}", program.display());
     output
 }
 
@@ -98,8 +75,7 @@ fn signals_that_are_blocked_meet_in_one_bit() {
 /// The lock belongs to the code under the handler, on the same stack.
 #[test]
 fn a_handler_waits_for_ever_for_the_lock_it_has_interrupted() {
-    let folder = BUILT.as_ref().unwrap_or_else(|error| panic!("{error}"));
-    let mut command = Command::new(folder.join("held_up"));
+    let mut command = Command::new(executable("held_up"));
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     end_with_parent(&mut command);
     let mut process = Group(command.spawn().unwrap());
@@ -129,7 +105,8 @@ fn an_end_that_the_reader_holds_up_itself_does_not_come() {
         )
     };
     assert_eq!(printed("one_close_of_two", &[]), after(false, true));
-    assert_eq!(printed("without_a_close", &[]), after(false, false));
+    let without = printed_by(changed("without_a_close"), &[]);
+    assert_eq!(without, after(false, false));
 }
 
 /// The listener was moved into a `drop`, and the next turn of the loop wants it.
@@ -142,7 +119,7 @@ fn a_child_that_comes_back_does_not_compile() {
     assert_eq!(text.matches(exit).count(), 1);
     let texts = [("no_exit".to_string(), text.replace(exit, ""))];
     let lines = server.dependencies.into_iter().collect();
-    let error = build_alone("no-exit", &texts, &lines).expect_err("it compiles");
+    let error = check_alone("no-exit", &texts, &lines).expect_err("it compiles");
     let expected = "error[E0382]: borrow of moved value: `listener`";
     assert!(error.contains(expected), "{error}");
 }
