@@ -62,10 +62,16 @@ const fn named(page: &'static str, here: &'static str, same: Same) -> Varies {
 }
 
 /// All that may differ.
-const VARIES: [Varies; 27] = [
-    // Processes. strace fills the number up to five columns with blanks.
-    named(r"\b(?:child pid|parent pid) (\d+)", r"\d+", Same::OnThePage),
-    named(r"^process (\d+)$", r"\d+", Same::OnThePage),
+const VARIES: [Varies; 28] = [
+    // Processes. strace fills the number up to five columns with blanks. Process 1 is
+    // process 1 everywhere, but orphans may be given to another.
+    named(
+        r"\b(?:child pid|parent pid) (1\d+|[2-9]\d*)",
+        r"\d+",
+        Same::OnThePage,
+    ),
+    varies(r"\bparent pid (1)$", r"\d+", always),
+    named(r"^process (1\d+|[2-9]\d*)$", r"\d+", Same::OnThePage),
     named(r"(?:\b|\bsi_)pid=(\d+)", r"\d+", Same::OnThePage),
     named(r"\[pid( +\d+)\]", r" +\d+", Same::OnThePage),
     // The port that a client was given: of the page and here one that is given to clients.

@@ -33,6 +33,16 @@ fn a_process_that_a_command_names_is_the_one_that_was_shown() {
     is_refused(page, "x", "Serving\nchild 712\n");
 }
 
+#[test]
+fn process_1_is_process_1_and_stands_for_no_other() {
+    is_refused("process 1\n", "x", "process 712\n");
+    let shown = Shown::new("parent pid 1\n", Some("x"));
+    let known = shown.fits("parent pid 712\n", &Known::default());
+    let known = known.expect("orphans may be given to another");
+    let shown = Shown::new("process 1\n", Some("x"));
+    assert!(shown.fits("process 1\n", &known).is_some());
+}
+
 const VERBOSE: &str = "\
 *   Trying 127.0.0.1:8888...
 * Connected to 127.0.0.1 (127.0.0.1) port 8888 (#0)
