@@ -81,7 +81,7 @@ fn served() -> &'static dyn Application {
 "#;
 
 #[test]
-fn an_application_takes_an_environ_and_a_start_response() {
+fn an_application_takes_two_arguments() {
     let one = ("fn app(_environ: Environ, mut", "fn app(mut");
     refused("arguments", APP, one, "error[E0");
     let result = ("-> Result<Body>", "-> Result<&'static str>");
