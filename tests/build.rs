@@ -12,7 +12,7 @@
 
 use book::course::{Chapter, Course, Program};
 use book::includes::{expand, unused_anchors};
-use book::transcript::{blocks, fences, Block, Line};
+use book::transcript::{blocks, fences, Block, Line, PYTHON};
 use book::Problem;
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -91,11 +91,11 @@ fn generate() -> Result<(), Vec<Problem>> {
     written.map_err(|error| vec![Problem::new("tests/build.rs", 0, error.to_string())])
 }
 
-/// Whether a block starts a server with Python inside.
+/// Whether a block starts a server with Python inside, or one of Python's.
 fn runs_python(block: &Block) -> bool {
+    let runs = |command: &str| PYTHON.iter().any(|what| command.contains(what));
     let mut lines = block.lines.iter();
-    lines
-        .any(|line| matches!(line, Line::Command(command) if command.contains("--features python")))
+    lines.any(|line| matches!(line, Line::Command(command) if runs(command)))
 }
 
 /// The Rust snippets of a chapter, each in a file of its own.

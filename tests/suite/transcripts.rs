@@ -22,7 +22,7 @@
 //!   `tests::comparison` lists: what differs from run to run and from machine to
 //!   machine. White space at the ends of lines does not count, nor do blank lines
 //!   at the end.
-//! - A page that starts a server with the feature `python` is typed where
+//! - A page that starts a server with the feature `python`, or uvicorn, is typed where
 //!   target/venv has been activated, and `code/apps/python` is a copy of that
 //!   folder. It is replayed if these tests are built with that feature, and
 //!   otherwise named and left out.
@@ -42,7 +42,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tests::comparison::{Known, Shown};
 use tests::programs::{as_typed, course, example, folder};
-use tests::python::{activated, can_check, programs, Site};
+use tests::python::{activated, can_check, environment, programs, Site};
 use tests::terminal::Terminal;
 use tests::{has_tool, left_out, LIMIT};
 
@@ -163,11 +163,14 @@ impl Page {
         if block.norun {
             return unchanged(block); // tests/suite/house.rs keeps the list of these
         }
+        // On a page with Python, the environment brings some.
+        let bin = self._site.as_ref().map(|_| environment().join("bin"));
+        let brought = |tool: &str| bin.as_ref().is_some_and(|bin| bin.join(tool).is_file());
         let missing = exchanges
             .iter()
             .filter_map(|exchange| exchange.command)
             .flat_map(tools)
-            .find(|tool| !has_tool(tool));
+            .find(|tool| !has_tool(tool) && !brought(tool));
         let no_proc = block
             .lines
             .iter()

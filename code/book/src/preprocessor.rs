@@ -24,7 +24,7 @@ use crate::course::{Chapter, Course, Debt, Library, Program};
 use crate::includes::{directives, expand, unused_anchors, Directive, Include};
 use crate::lookup::Lookup;
 use crate::step;
-use crate::transcript::{blocks, fences, labels, Fence};
+use crate::transcript::{blocks, fences, labels, Fence, PYTHON};
 use crate::Problem;
 use mdbook_preprocessor::book::{Book, BookItem};
 use mdbook_preprocessor::errors::Result as MdbookResult;
@@ -446,7 +446,8 @@ fn prove(root: &Path, chapter: &Chapter, tests: &[&str]) -> Result<String, Strin
     if !shows && tests.is_empty() {
         return Err("the page names no test that `{{#prove}}` could run".to_string());
     }
-    let python = has("--features python") || tests.iter().any(|test| test.starts_with("python::"));
+    let python = PYTHON.iter().any(|what| has(what));
+    let python = python || tests.iter().any(|test| test.starts_with("python::"));
     let features = if python {
         " --features tests/python"
     } else {

@@ -246,6 +246,10 @@ pub fn stage_command(command: &str) -> Option<StageCommand<'_>> {
     })
 }
 
+/// What stands in a command for which Python's environment has to be there: it starts a
+/// server of ours with Python inside, or one of Python's.
+pub const PYTHON: [&str; 2] = ["--features python", "uvicorn --app-dir"];
+
 /// Where cargo puts what it has built, in the reader's package.
 const PROGRAM: &str = "target/debug/my-";
 

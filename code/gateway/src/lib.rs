@@ -376,9 +376,7 @@ pub enum Side {
     /// The application, or middleware that stands in for it.
     Application,
 }
-// ANCHOR_END: violation
 
-// ANCHOR: violation_says
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let side = match self.side {
@@ -390,7 +388,7 @@ impl fmt::Display for Violation {
 }
 
 impl std::error::Error for Violation {}
-// ANCHOR_END: violation_says
+// ANCHOR_END: violation
 
 // ANCHOR: breaks
 /// An error if the application has broken `rule`.

@@ -54,8 +54,6 @@ fn check_environ(environ: &Environ) -> Result<()> {
         "SERVER_PROTOCOL is a version of HTTP",
     )?;
 
-    // ANCHOR_END: check_environ
-    // ANCHOR: check_paths
     let (script, path) = (text("SCRIPT_NAME"), text("PATH_INFO"));
     let from_root = |path: &str| path.is_empty() || path.starts_with('/');
     server_must(
@@ -75,8 +73,6 @@ fn check_environ(environ: &Environ) -> Result<()> {
         "PATH_INFO is there where SCRIPT_NAME is empty",
     )?;
 
-    // ANCHOR_END: check_paths
-    // ANCHOR: check_rest
     let length = environ.get("CONTENT_LENGTH").unwrap_or(b"0");
     let digits = length.iter().all(u8::is_ascii_digit);
     server_must(digits, "CONTENT_LENGTH is a number, where it is there")?;
@@ -90,7 +86,7 @@ fn check_environ(environ: &Environ) -> Result<()> {
     server_must(known, "wsgi.url_scheme is http or https")?;
     server_must(environ.version == (1, 0), "wsgi.version is (1, 0)")
 }
-// ANCHOR_END: check_rest
+// ANCHOR_END: check_environ
 
 // ANCHOR: bounded
 /// An input that must end where the request does.
@@ -118,9 +114,7 @@ impl BufRead for Bounded {
         self.length = self.length.map(|length| length.saturating_sub(read as u64));
     }
 }
-// ANCHOR_END: bounded
 
-// ANCHOR: bounded_read
 impl Read for Bounded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.fill_buf()?.read(buffer)?;
@@ -128,7 +122,7 @@ impl Read for Bounded {
         Ok(read)
     }
 }
-// ANCHOR_END: bounded_read
+// ANCHOR_END: bounded
 
 // ANCHOR: answer
 /// What the application has said so far.
@@ -206,8 +200,6 @@ fn checked_start(mut start_response: StartResponse, answer: Arc<Mutex<Answer>>) 
         let has_type = field(&headers, "Content-Type").is_some();
         let promised = content_length(&headers);
 
-        // ANCHOR_END: checked_start
-        // ANCHOR: passed_on
         let mut write = start_response.call(status, headers, error)?;
         server_must(
             !late,
@@ -219,9 +211,7 @@ fn checked_start(mut start_response: StartResponse, answer: Arc<Mutex<Answer>>) 
         now.has_type = has_type;
         now.promised = promised;
         drop(now);
-        // ANCHOR_END: passed_on
 
-        // ANCHOR: checked_write
         let answer = Arc::clone(&answer);
         Ok(Write::new(move |bytes| {
             application_must(!lock(&answer).iterating, "a body does not call write")?;
@@ -230,7 +220,7 @@ fn checked_start(mut start_response: StartResponse, answer: Arc<Mutex<Answer>>) 
         }))
     })
 }
-// ANCHOR_END: checked_write
+// ANCHOR_END: checked_start
 
 // ANCHOR: check_headers
 /// The statuses that HTTP has (RFC 9110, section 15), with the space before the
@@ -272,9 +262,7 @@ fn check_headers(status: &str, headers: &[Header]) -> Result<()> {
         "204, 205 and 304 have no Content-Type",
     )
 }
-// ANCHOR_END: check_headers
 
-// ANCHOR: field
 fn field<'a>(headers: &'a [Header], name: &str) -> Option<&'a [u8]> {
     let mut headers = headers.iter();
     let (_, value) = headers.find(|(n, _)| n.eq_ignore_ascii_case(name))?;
@@ -291,7 +279,7 @@ fn is_bodiless(status: &str) -> bool {
         .iter()
         .any(|code| status.starts_with(code))
 }
-// ANCHOR_END: field
+// ANCHOR_END: check_headers
 
 // ANCHOR: validated
 /// A body, and whether the server treats it as it should.
@@ -301,9 +289,7 @@ struct Validated {
     /// Whether it has given its last, or failed.
     over: bool,
 }
-// ANCHOR_END: validated
 
-// ANCHOR: validated_next
 impl Iterator for Validated {
     type Item = Result<Vec<u8>>;
 
@@ -325,4 +311,4 @@ impl Iterator for Validated {
         }
     }
 }
-// ANCHOR_END: validated_next
+// ANCHOR_END: validated

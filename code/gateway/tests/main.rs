@@ -4,6 +4,7 @@
 mod common;
 
 mod access_log;
+mod compiler;
 mod head;
 mod interface;
 mod log;
