@@ -135,7 +135,11 @@ fn write_snippets(
     Ok((files, includes))
 }
 
-/// The modules of the wrong answers, and a `main` that chooses one of them.
+/// Where the solutions stand that are written in Python.
+const IN_PYTHON: &str = "code/apps/python/solutions";
+
+/// The modules of the wrong answers, and a `main` that chooses one of them. What is
+/// written in Python becomes a file.
 fn write_wrong_answers(course: &Course, out: &Path) -> Result<(), Problem> {
     let problem = |file: &Path, what: String| Problem::new(file, 0, what);
     let list = |folder: &Path| -> Result<Vec<PathBuf>, Problem> {
@@ -162,6 +166,20 @@ fn write_wrong_answers(course: &Course, out: &Path) -> Result<(), Problem> {
             let answer: toml::Table = text
                 .parse()
                 .map_err(|error| problem(&file, format!("{error}")))?;
+            let in_python = course.root.join(format!("{IN_PYTHON}/{exercise}.py"));
+            if let Ok(solution) = fs::read_to_string(&in_python) {
+                let source = wrong(solution, &answer).unwrap_or_else(|what| {
+                    format!(
+                        "raise SystemExit({:?})\n",
+                        format!("{}: {what}", file.display())
+                    )
+                });
+                let module = folder.join(format!("{exercise}_{name}.py"));
+                fs::create_dir_all(&folder)
+                    .and_then(|()| fs::write(&module, source))
+                    .map_err(|error| problem(&module, error.to_string()))?;
+                continue;
+            }
             let solution = course
                 .program(&exercise)
                 .ok_or_else(|| problem(&file, format!("there is no program {exercise}")))?;

@@ -22,7 +22,8 @@
 //!   at the end.
 //! - A page that starts a server with the feature `python` is typed where
 //!   target/venv has been activated, and `code/apps/python` is a copy of that
-//!   folder. It is replayed if these tests are built with that feature, and
+//!   folder; `../my-site` is a folder that goes when the page ends, and `../course` that of
+//!   the course. It is replayed if these tests are built with that feature, and
 //!   otherwise named and left out.
 //! - A block whose tool is missing is named and left out, and so are those
 //!   after it on its page. Where `CI=true`, that is a failure.
@@ -117,6 +118,8 @@ struct Page {
     typed: Folder,
     /// The copy of `code/apps/python`, where the page has Python.
     _site: Option<Site>,
+    /// The reader's own folder of Python's modules, `../my-site`.
+    _own: Folder,
     /// Whether a block was left out. Those after it may go on from what it
     /// would have started or stopped, so they are left out as well.
     left_out: bool,
@@ -141,9 +144,13 @@ impl Page {
     fn with_python(chapter: &str) -> Page {
         let name: String = chapter.replace(['/', '.'], "-");
         let site = Site::in_workspace(&name);
+        let own = book::root().join(format!("target/tmp/{name}-my-site"));
+        let _ = fs::remove_dir_all(&own); // of a run that was killed
         let folders = vec![
             ("target/debug/", format!("{}/", programs().display())),
             ("code/apps/python", format!("target/tmp/{name}")),
+            ("../my-site", own.display().to_string()),
+            ("../course", book::root().display().to_string()),
         ];
         Page {
             environment: activated(),
@@ -152,6 +159,7 @@ impl Page {
                 ..Places::default()
             },
             _site: Some(site),
+            _own: Folder(own),
             ..Page::default()
         }
     }

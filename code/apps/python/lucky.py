@@ -1,0 +1,13 @@
+"""An application that draws a number.
+
+    webserver3h lucky:app
+"""
+
+# ANCHOR: app
+import random
+
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [f"{random.randrange(1000):03}\n".encode()]
+# ANCHOR_END: app

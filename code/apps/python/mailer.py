@@ -1,0 +1,32 @@
+"""An application that sends mails after it has answered, in a thread of its own.
+
+    webserver2 mailer:app
+"""
+
+# ANCHOR: mailer
+import queue
+import threading
+import time
+
+mails = queue.Queue()
+sent = open("sent.txt", "a")
+
+
+def send():
+    while True:
+        mail = mails.get()
+        time.sleep(0.1)  # so long does a mail take
+        sent.write(f"{mail}\n")
+
+
+worker = threading.Thread(target=send, daemon=True)
+worker.start()
+# ANCHOR_END: mailer
+
+
+# ANCHOR: app
+def app(environ, start_response):
+    mails.put(environ["PATH_INFO"])
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"in the queue\n"]
+# ANCHOR_END: app
