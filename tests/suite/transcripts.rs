@@ -41,7 +41,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tests::comparison::{Known, Shown};
 use tests::programs::{as_typed, course, example, folder};
-use tests::python::{activated, can_check, programs, Site};
+use tests::python::{activated, can_check, environment, programs, Site};
 use tests::terminal::Terminal;
 use tests::{has_tool, left_out, LIMIT};
 
@@ -173,7 +173,7 @@ impl Page {
             .iter()
             .filter_map(|exchange| exchange.command)
             .flat_map(tools)
-            .find(|tool| !has_tool(tool));
+            .find(|tool| !has_tool(tool) && !self.has_in_environment(tool));
         let no_proc = block
             .lines
             .iter()
@@ -208,6 +208,12 @@ impl Page {
             }
         }
         replayed
+    }
+
+    /// Whether the virtual environment has a tool, on a page on which it is activated.
+    fn has_in_environment(&self, tool: &str) -> bool {
+        let file = environment().join("bin").join(tool);
+        !self.environment.is_empty() && file.exists()
     }
 
     fn exchange(
@@ -623,9 +629,9 @@ fn exchanges(block: &Block) -> Vec<Exchange<'_>> {
 }
 
 /// The words of the shell itself.
-const BUILT_IN: [&str; 14] = [
-    ":", "cd", "do", "done", "echo", "exec", "exit", "export", "for", "kill", "ulimit", "until",
-    "wait", "while",
+const BUILT_IN: [&str; 15] = [
+    ".", ":", "cd", "do", "done", "echo", "exec", "exit", "export", "for", "kill", "ulimit",
+    "until", "wait", "while",
 ];
 
 /// The programs that a command runs and that a machine may lack: the first

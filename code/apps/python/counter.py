@@ -3,7 +3,6 @@
     webserver2 counter:app
 """
 
-# ANCHOR: app
 visitors = 0
 
 
@@ -16,4 +15,3 @@ def count():
 def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [f"visitor {count()}\n".encode()]
-# ANCHOR_END: app

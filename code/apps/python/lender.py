@@ -3,7 +3,6 @@
     webserver2 lender:app
 """
 
-# ANCHOR: app
 kept = []
 
 
@@ -11,4 +10,3 @@ def app(environ, start_response):
     kept.append(environ)
     start_response("200 OK", [("Content-Type", "text/plain")])
     yield f"{len(kept)} kept\n".encode()
-# ANCHOR_END: app

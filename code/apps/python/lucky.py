@@ -3,11 +3,9 @@
     webserver3h lucky:app
 """
 
-# ANCHOR: app
 import random
 
 
 def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [f"{random.randrange(1000):03}\n".encode()]
-# ANCHOR_END: app

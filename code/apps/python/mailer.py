@@ -3,7 +3,6 @@
     webserver2 mailer:app
 """
 
-# ANCHOR: mailer
 import queue
 import threading
 import time
@@ -15,18 +14,15 @@ sent = open("sent.txt", "a")
 def send():
     while True:
         mail = mails.get()
-        time.sleep(0.1)  # so long does a mail take
+        time.sleep(1)  # so long does a mail take
         sent.write(f"{mail}\n")
 
 
 worker = threading.Thread(target=send, daemon=True)
 worker.start()
-# ANCHOR_END: mailer
 
 
-# ANCHOR: app
 def app(environ, start_response):
     mails.put(environ["PATH_INFO"])
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"in the queue\n"]
-# ANCHOR_END: app
