@@ -148,8 +148,8 @@ impl Page {
         let _ = fs::remove_dir_all(&own); // of a run that was killed
         let folders = vec![
             ("target/debug/", format!("{}/", programs().display())),
-            ("code/apps/python", format!("target/tmp/{name}")),
             ("../my-site", own.display().to_string()),
+            ("code/apps/python", format!("target/tmp/{name}")),
             ("../course", book::root().display().to_string()),
         ];
         Page {
