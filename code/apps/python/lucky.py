@@ -8,4 +8,4 @@ import random
 
 def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
-    return [f"{random.randrange(1000):03}\n".encode()]
+    return [f"{random.randrange(10**9)}\n".encode()]

@@ -14,7 +14,7 @@ sent = open("sent.txt", "a")
 def send():
     while True:
         mail = mails.get()
-        time.sleep(1)  # so long does a mail take
+        time.sleep(2)  # so long does a mail take
         sent.write(f"{mail}\n")
 
 
