@@ -136,9 +136,12 @@ fn write_snippets(
     Ok((files, includes))
 }
 
+/// Where the solutions stand that are written in Python.
+const IN_PYTHON: &str = "code/apps/python/solutions";
+
 /// A module for each program with a change in it, and a `main` that chooses one.
 fn write_changed(course: &Course, out: &Path) -> Result<(), Problem> {
-    let mut sources = wrong_answers(course)?;
+    let mut sources = wrong_answers(course, out)?;
     sources.push(("curious".to_string(), curious(course)?));
     sources.extend(handlers(course)?);
     sources.push(("without_a_close".to_string(), without_a_close(course)?));
@@ -172,8 +175,9 @@ fn write_changed(course: &Course, out: &Path) -> Result<(), Problem> {
     fs::write(&file, main).map_err(|error| Problem::new(&file, 0, error.to_string()))
 }
 
-/// The wrong answers to the exercises, as EXERCISE.NAME.
-fn wrong_answers(course: &Course) -> Result<Vec<(String, String)>, Problem> {
+/// The wrong answers to the exercises, as EXERCISE.NAME. What is written in Python
+/// becomes a file.
+fn wrong_answers(course: &Course, out: &Path) -> Result<Vec<(String, String)>, Problem> {
     let problem = |file: &Path, what: String| Problem::new(file, 0, what);
     let list = |folder: &Path| -> Result<Vec<PathBuf>, Problem> {
         let entries = fs::read_dir(folder).map_err(|error| problem(folder, error.to_string()))?;
@@ -194,6 +198,21 @@ fn wrong_answers(course: &Course) -> Result<Vec<(String, String)>, Problem> {
             let answer: toml::Table = text
                 .parse()
                 .map_err(|error| problem(&file, format!("{error}")))?;
+            let in_python = course.root.join(format!("{IN_PYTHON}/{exercise}.py"));
+            if let Ok(solution) = fs::read_to_string(&in_python) {
+                let source = wrong(solution, &answer).unwrap_or_else(|what| {
+                    format!(
+                        "raise SystemExit({:?})\n",
+                        format!("{}: {what}", file.display())
+                    )
+                });
+                let folder = out.join("wrong");
+                let module = folder.join(format!("{exercise}.{name}.py"));
+                fs::create_dir_all(&folder)
+                    .and_then(|()| fs::write(&module, source))
+                    .map_err(|error| problem(&module, error.to_string()))?;
+                continue;
+            }
             let solution = course
                 .program(&exercise)
                 .ok_or_else(|| problem(&file, format!("there is no program {exercise}")))?;

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! `PROGRAM` may also be the name of a program of the course, and either may be
-//! followed by arguments: `PROGRAM="webserver2 streamapp:large"`.
+//! followed by arguments: `PROGRAM="webserver2 streamapp:large"`. Where the exercise is
+//! in Python it is a file, and the tests need `--features tests/python`.
 
 use crate::webserver1::serves_without_a_reader;
 use flate2::write::GzDecoder;
@@ -25,10 +26,16 @@ use std::time::{Duration, Instant};
 use tests::answer::Answer;
 use tests::client::{get, Client, End};
 use tests::experiments::{children_that_end_together, silent_client, silent_clients, END};
-use tests::processes::Process;
+use tests::processes::{state, Process};
 use tests::programs::{command, course};
 use tests::server::{end_with_parent, Server, Setup};
 use tests::{has_tool, left_out, soon};
+
+#[cfg(feature = "python")]
+use tests::{
+    python::{can_check, Site, Visitor},
+    wait_for,
+};
 
 /// Says what is wrong with a program, named or by its path.
 type Check = fn(&str) -> Result<(), String>;
@@ -84,6 +91,14 @@ fn wrong_answers(exercise: &str) -> Vec<WrongAnswer> {
         let text: toml::Table = fs::read_to_string(&file).unwrap().parse().unwrap();
         let text = |key: &str| text[key].as_str().unwrap().to_string();
         let name = file.file_stem().unwrap().to_string_lossy();
+        let in_python = Path::new(env!("OUT_DIR")).join(format!("wrong/{exercise}.{name}.py"));
+        if in_python.exists() {
+            return WrongAnswer {
+                what: text("what"),
+                seen: text("seen"),
+                program: in_python.display().to_string(),
+            };
+        }
         let program = crate::changed(&format!("{exercise}.{name}"));
         WrongAnswer {
             what: text("what"),
@@ -115,7 +130,11 @@ fn every_exercise_has_wrong_answers_and_every_wrong_answer_an_exercise() {
     let solutions = solutions.filter(|program| program.file.starts_with("code"));
     let solutions =
         solutions.filter(|program| program.file.display().to_string().contains("/solutions/"));
-    let solutions: BTreeSet<String> = solutions.map(|program| program.name).collect();
+    let mut solutions: BTreeSet<String> = solutions.map(|program| program.name).collect();
+    let in_python = fs::read_dir(book::root().join("code/apps/python/solutions")).unwrap();
+    let in_python = in_python.map(|entry| entry.unwrap().path());
+    let in_python = in_python.filter(|path| path.extension().is_some_and(|kind| kind == "py"));
+    solutions.extend(in_python.map(|path| path.file_stem().unwrap().to_string_lossy().into()));
     assert_eq!(solutions, kept);
 }
 
@@ -972,6 +991,287 @@ fn mounted() {
             );
             let whole = answer.ends_with("\n\nhello");
             ensure(whole, format!("a POST lost its body: {answer:?}"))
+        },
+    );
+}
+
+#[test]
+fn block_on() {
+    exercise(
+        "block_on",
+        "webserver2 wsgiapp:app",
+        "the answer came after",
+        "block_on wsgiapp:app",
+        |program| {
+            const WAIT: Duration = Duration::from_secs(1);
+            let server = &serve(program)?;
+            for _ in 0..2 {
+                let began = Instant::now();
+                let mut client = server.connect();
+                client.send(get("/"));
+                // Looks at it while it should wait, from the middle of the second on.
+                let mut looks = vec![];
+                while began.elapsed() < WAIT * 9 / 10 {
+                    thread::sleep(WAIT / 50);
+                    if began.elapsed() > WAIT / 2 {
+                        looks.extend(state(server.pid()));
+                    }
+                }
+                let answer = client.read_until_within(END_OF_WSGIAPP, 10 * WAIT);
+                let took = began.elapsed();
+                let silent = format!("a client has no answer after {took:?}");
+                ensure(!answer.is_empty(), silent)?;
+                let status = answer.get(9..12).unwrap_or_default();
+                let wanted = format!("wanted the status 200, and got {status}");
+                ensure(status == "200", wanted)?;
+                let early = format!("the answer came after {took:?}, and not after a second");
+                ensure(took >= WAIT, early)?;
+                let runs = looks.iter().filter(|state| **state == 'R').count();
+                let hot = format!("in {runs} of {} looks while it waits, it runs", looks.len());
+                ensure(runs <= looks.len() / 2, hot)?;
+            }
+            Ok(())
+        },
+    );
+}
+
+/// The last words of `wsgiapp:app`.
+const END_OF_WSGIAPP: &str = "application!\n";
+
+/// A file of Python's, served from a folder with the applications of the course, by a
+/// server with Python inside.
+#[cfg(feature = "python")]
+struct Guest {
+    site: Site,
+    module: String,
+}
+
+#[cfg(feature = "python")]
+impl Guest {
+    fn new(program: &str) -> Result<Guest, String> {
+        let file = book::root().join(program.trim());
+        let is_python = file.extension().is_some_and(|kind| kind == "py");
+        let named = format!("{} is no file of Python's: *.py", file.display());
+        ensure(is_python && file.is_file(), named)?;
+        let module = file.file_stem().unwrap_or_default().to_string_lossy();
+        let (site, module) = (Site::new(), module.into_owned());
+        let to = site.folder.join(format!("{module}.py"));
+        let copied = fs::copy(&file, to);
+        copied.map_err(|error| format!("copy {}: {error}", file.display()))?;
+        site.write("answer.txt", &module); // for the modules of the tests that import it
+        Ok(Guest { site, module })
+    }
+
+    /// The callable of that name in it, served.
+    fn serve(&self, server: &str, callable: &str) -> Result<Server, String> {
+        let application = format!("{}:{callable}", self.module);
+        self.serve_another(server, &application)
+    }
+
+    fn serve_another(&self, server: &str, application: &str) -> Result<Server, String> {
+        let command = self.site.command(server, &[application, "127.0.0.1:0"]);
+        Server::spawn(&format!("{server} {application}"), command)
+    }
+}
+
+#[cfg(feature = "python")]
+#[test]
+fn native() {
+    if !can_check("the exercise native") {
+        return;
+    }
+    exercise(
+        "native",
+        "code/apps/python/hello.py",
+        r#"/Ann wanted the body "Hello, Ann!\n", and got "Hello from Python!\n""#,
+        "code/apps/python/solutions/native.py",
+        |program| {
+            let guest = Guest::new(program)?;
+            let server = &guest.serve("webserver2", "app")?;
+            for (target, name) in [
+                ("/Ann", "Ann"),
+                ("/caf%C3%A9", "caf\u{e9}"),
+                ("/%E2%82%AC/5", "\u{20ac}/5"),
+                ("/", "World"),
+            ] {
+                let answer = Answer::to(server, "GET", target, "")?;
+                let (status, body) = (answer.code(), answer.text());
+                ensure(
+                    status == "200",
+                    format!("{target} wanted the status 200, and got {status}"),
+                )?;
+                let wanted = format!("Hello, {name}!\n");
+                let other = format!("{target} wanted the body {wanted:?}, and got {body:?}");
+                ensure(body == wanted, other)?;
+            }
+            let answer = Answer::to(server, "GET", "/%FF", "")?;
+            let status = answer.code();
+            let other = format!("/%FF wanted the status 404, and got {status}");
+            ensure(status == "404", other)
+        },
+    );
+}
+
+#[cfg(feature = "python")]
+#[test]
+fn apology() {
+    if !can_check("the exercise apology") {
+        return;
+    }
+    exercise(
+        "apology",
+        "code/apps/python/hello.py",
+        "has no attribute 'apologises'",
+        "code/apps/python/solutions/apology.py",
+        |program| {
+            let guest = Guest::new(program)?;
+            for (callable, what) in [
+                ("at_once", "an application that fails at once"),
+                ("started", "an application that fails after start_response"),
+                ("generator", "a generator that fails before its first chunk"),
+            ] {
+                let server = &guest.serve_another("webserver2", &format!("failing:{callable}"))?;
+                let answer = Answer::to(server, "GET", "/", "")?;
+                let (status, body) = (answer.code(), answer.text());
+                let other = format!("{what} wanted \"Sorry.\\n\", and got {body:?}");
+                ensure(body == "Sorry.\n", other)?;
+                let other = format!("{what} wanted the status 500, and got {status}");
+                ensure(status == "500", other)?;
+            }
+            let server = &guest.serve_another("webserver2", "failing:late")?;
+            let answer = Answer::to(server, "GET", "/", "")?;
+            let body = answer.text();
+            let what = "an application that fails after its first chunk";
+            let other = format!("{what} wanted \"first\\n\", and got {body:?}");
+            ensure(body == "first\n", other)?;
+            let told = soon(|| server.errors().contains("raised ValueError: no such fruit"));
+            ensure(told, format!("{what}: the server was told nothing"))?;
+
+            let server = &guest.serve_another("webserver2", "failing:whole")?;
+            let body = Answer::to(server, "GET", "/", "")?.text();
+            let other = format!("an application that does not fail got {body:?}");
+            ensure(body == "ab\n", other)?;
+            let closed = || guest.site.notes().matches("closed").count();
+            soon(|| closed() > 0);
+            let closed = closed();
+            ensure(
+                closed == 1,
+                format!("close() of the body was called {closed} times"),
+            )
+        },
+    );
+}
+
+#[cfg(feature = "python")]
+#[test]
+fn last_words() {
+    if !can_check("the exercise last_words") {
+        return;
+    }
+    exercise(
+        "last_words",
+        "code/apps/python/mailer.py",
+        "of 3 mails ",
+        "code/apps/python/solutions/last_words.py",
+        |program| {
+            let guest = Guest::new(program)?;
+            let mut server = guest.serve("webserver2", "app")?;
+            let targets: Vec<String> = (1..=3).map(|mail| format!("/{mail}")).collect();
+            for target in &targets {
+                let status = Answer::to(&server, "GET", target, "")?.status;
+                ensure(status == "200 OK", format!("{target} got {status}"))?;
+            }
+            server.signal(Signal::SIGTERM);
+            wait_for("the server's end", || server.ended());
+            let sent = guest.site.read("sent.txt");
+            let sent: Vec<&str> = sent.lines().collect();
+            let lost = format!("of 3 mails {} were sent: {sent:?}", sent.len());
+            ensure(sent == targets, lost)?;
+            let errors = server.errors();
+            ensure(errors.is_empty(), format!("the server said: {errors}"))
+        },
+    );
+}
+
+#[cfg(feature = "python")]
+#[test]
+fn two_roofs() {
+    if !can_check("the exercise two_roofs") {
+        return;
+    }
+    exercise(
+        "two_roofs",
+        "code/apps/python/flaskapp.py",
+        "/flask/hello wanted",
+        "code/apps/python/solutions/two_roofs.py",
+        |program| {
+            let guest = Guest::new(program)?;
+            let server = &guest.serve("webserver2", "app")?;
+            for (target, wanted) in [
+                ("/flask/hello", "Hello world from Flask!\n"),
+                ("/django/hello", "Hello world from Django!\n"),
+            ] {
+                let body = Answer::to(server, "GET", target, "")?.text();
+                let other = format!("{target} wanted {wanted:?}, and got {body:?}");
+                ensure(body == wanted, other)?;
+            }
+            let admin = Answer::to(server, "GET", "/django/admin/", "")?;
+            let to = admin.field("Location").unwrap_or("nowhere");
+            let wanted = "/django/admin/login/?next=/django/admin/";
+            let other = format!("/django/admin/ wanted to send to {wanted}, and sends to {to}");
+            ensure(to == wanted, other)?;
+            for target in ["/flasks", "/", "/djangoo/hello", "/hello"] {
+                let answer = Answer::to(server, "GET", target, "")?;
+                let (status, body) = (answer.code(), answer.text());
+                let wanted = "There is nothing under this roof.\n";
+                let other = format!("{target} wanted {wanted:?}, and got {body:?}");
+                ensure(body == wanted, other)?;
+                let other = format!("{target} wanted the status 404, and got {status}");
+                ensure(status == "404", other)?;
+            }
+            let greeted = Visitor::new(server).post("/flask/greet", &[("name", "Ada")]);
+            let body = greeted.text();
+            let other = format!("a form for Flask got {body:?}");
+            ensure(body.contains("Hello, Ada!"), other)
+        },
+    );
+}
+
+#[cfg(feature = "python")]
+#[test]
+fn remember() {
+    if !can_check("the exercise remember") {
+        return;
+    }
+    exercise(
+        "remember",
+        "code/apps/python/counter.py",
+        "24 visitors at once got [1, 1, 1,",
+        "code/apps/python/solutions/remember.py",
+        |program| {
+            let guest = Guest::new(program)?;
+            let number = |client: &mut Client| -> Result<u32, String> {
+                let (bytes, end) = client.read_to_end();
+                let text = Answer::parse(&bytes, end)?.text();
+                let number = text.trim_end().strip_prefix("visitor ");
+                let number = number.and_then(|number| number.parse().ok());
+                number.ok_or_else(|| format!("wanted `visitor NUMBER`, and got {text:?}"))
+            };
+            let server = guest.serve_another("webserver3h", "slow_files:app")?;
+            let mut clients: Vec<Client> = (0..24).map(|_| server.connect()).collect();
+            for client in &mut clients {
+                client.send(get("/"));
+            }
+            let numbers: Result<Vec<u32>, String> = clients.iter_mut().map(number).collect();
+            let mut numbers = numbers?;
+            numbers.sort();
+            let other = format!("24 visitors at once got {numbers:?}");
+            ensure(numbers.iter().copied().eq(1..=24), other)?;
+            drop(server);
+            let server = guest.serve_another("webserver3h", "slow_files:app")?;
+            let next = number(server.connect().send(get("/")))?;
+            let other = format!("the first visitor after a restart got {next}, and not 25");
+            ensure(next == 25, other)
         },
     );
 }

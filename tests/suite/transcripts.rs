@@ -24,7 +24,8 @@
 //!   at the end.
 //! - A page that starts a server with the feature `python`, or uvicorn, is typed where
 //!   target/venv has been activated, and `code/apps/python` is a copy of that
-//!   folder. It is replayed if these tests are built with that feature, and
+//!   folder; `../my-site` is a folder that goes when the page ends, and `../course` that of
+//!   the course. It is replayed if these tests are built with that feature, and
 //!   otherwise named and left out.
 //! - A block whose tool is missing, or that needs root, is named and left out, and so
 //!   are those after it on its page. Where `CI=true`, that is a failure.
@@ -119,6 +120,8 @@ struct Page {
     typed: Folder,
     /// The copy of `code/apps/python`, where the page has Python.
     _site: Option<Site>,
+    /// The reader's own folder of Python's modules, `../my-site`.
+    _own: Folder,
     /// Whether a block was left out. Those after it may go on from what it
     /// would have started or stopped, so they are left out as well.
     left_out: bool,
@@ -143,9 +146,13 @@ impl Page {
     fn with_python(chapter: &str) -> Page {
         let name: String = chapter.replace(['/', '.'], "-");
         let site = Site::in_workspace(&name);
+        let own = book::root().join(format!("target/tmp/{name}-my-site"));
+        let _ = fs::remove_dir_all(&own); // of a run that was killed
         let folders = vec![
             ("target/debug/", format!("{}/", programs().display())),
+            ("../my-site", own.display().to_string()),
             ("code/apps/python", format!("target/tmp/{name}")),
+            ("../course", book::root().display().to_string()),
         ];
         Page {
             environment: activated(),
@@ -154,6 +161,7 @@ impl Page {
                 ..Places::default()
             },
             _site: Some(site),
+            _own: Folder(own),
             ..Page::default()
         }
     }
@@ -163,14 +171,11 @@ impl Page {
         if block.norun {
             return unchanged(block); // tests/suite/house.rs keeps the list of these
         }
-        // On a page with Python, the environment brings some.
-        let bin = self._site.as_ref().map(|_| environment().join("bin"));
-        let brought = |tool: &str| bin.as_ref().is_some_and(|bin| bin.join(tool).is_file());
         let missing = exchanges
             .iter()
             .filter_map(|exchange| exchange.command)
             .flat_map(tools)
-            .find(|tool| !has_tool(tool) && !brought(tool));
+            .find(|tool| !has_tool(tool) && !self.has_in_environment(tool));
         let no_proc = block
             .lines
             .iter()
@@ -211,6 +216,12 @@ impl Page {
             }
         }
         replayed
+    }
+
+    /// Whether the virtual environment has a tool, on a page on which it is activated.
+    fn has_in_environment(&self, tool: &str) -> bool {
+        let file = environment().join("bin").join(tool);
+        !self.environment.is_empty() && file.exists()
     }
 
     fn exchange(
@@ -631,9 +642,9 @@ fn exchanges(block: &Block) -> Vec<Exchange<'_>> {
 }
 
 /// The words of the shell itself.
-const BUILT_IN: [&str; 14] = [
-    ":", "cd", "do", "done", "echo", "exec", "exit", "export", "for", "kill", "ulimit", "until",
-    "wait", "while",
+const BUILT_IN: [&str; 15] = [
+    ".", ":", "cd", "do", "done", "echo", "exec", "exit", "export", "for", "kill", "ulimit",
+    "until", "wait", "while",
 ];
 
 /// The programs that a command runs and that a machine may lack: the first

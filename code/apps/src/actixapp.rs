@@ -34,9 +34,7 @@ pub fn app() -> Result<impl Application> {
         .default_service(web::to(nothing));
     adapters::actix::application(app)
 }
-// ANCHOR_END: app
 
-// ANCHOR: hello
 async fn index() -> impl Responder {
     "Hello, World!\n"
 }
@@ -55,9 +53,7 @@ async fn nothing() -> impl Responder {
         .content_type(ContentType::plaintext())
         .body("There is nothing here.\n")
 }
-// ANCHOR_END: hello
 
-// ANCHOR: stream
 /// Counts to three, with a pause before each number but the first.
 async fn stream() -> impl Responder {
     let numbers = stream::unfold(1, |number| async move {
@@ -71,9 +67,7 @@ async fn stream() -> impl Responder {
         .content_type(ContentType::plaintext())
         .streaming(Box::pin(numbers))
 }
-// ANCHOR_END: stream
 
-// ANCHOR: post
 /// Sends the body back while it comes.
 async fn echo(body: Payload) -> impl Responder {
     HttpResponse::Ok()
@@ -85,4 +79,4 @@ async fn form(fields: Form<HashMap<String, String>>) -> impl Responder {
     let name = fields.get("name").map_or("World", String::as_str);
     format!("Hello, {name}!\n")
 }
-// ANCHOR_END: post
+// ANCHOR_END: app

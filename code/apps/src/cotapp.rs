@@ -28,9 +28,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub fn app() -> Result<impl Application + Send + Sync> {
     adapters::cot::application(|| Greetings)
 }
-// ANCHOR_END: app
 
-// ANCHOR: project
 /// A project of Cot has apps, and an app has routes. This one is both.
 struct Greetings;
 
@@ -47,9 +45,7 @@ impl Project for Greetings {
         DynErrorPageHandler::new(error_page)
     }
 }
-// ANCHOR_END: project
 
-// ANCHOR: routes
 impl App for Greetings {
     fn name(&self) -> &'static str {
         "greetings"
@@ -67,9 +63,7 @@ impl App for Greetings {
         ])
     }
 }
-// ANCHOR_END: routes
 
-// ANCHOR: hello
 async fn index() -> &'static str {
     "Hello, World!\n"
 }
@@ -91,9 +85,7 @@ async fn error_page(error: RequestError) -> impl IntoResponse {
     };
     text.with_status(error.status_code())
 }
-// ANCHOR_END: hello
 
-// ANCHOR: stream
 /// Counts to three, with a pause before each number but the first.
 async fn stream() -> impl IntoResponse {
     let numbers = stream::unfold(1, |number| async move {
@@ -105,9 +97,7 @@ async fn stream() -> impl IntoResponse {
     });
     Body::streaming(numbers).with_content_type("text/plain")
 }
-// ANCHOR_END: stream
 
-// ANCHOR: post
 /// Sends the body back while it comes.
 async fn echo(request: Request) -> impl IntoResponse {
     request
@@ -127,4 +117,4 @@ async fn form(RequestForm(greeting): RequestForm<Greeting>) -> cot::Result<Strin
     };
     Ok(format!("Hello, {}!\n", name.unwrap_or("World".to_string())))
 }
-// ANCHOR_END: post
+// ANCHOR_END: app

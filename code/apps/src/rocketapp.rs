@@ -25,9 +25,7 @@ pub fn app() -> Result<impl Application + Send + Sync> {
         .register("/", catchers![nothing]);
     adapters::rocket::application(rocket)
 }
-// ANCHOR_END: app
 
-// ANCHOR: hello
 #[get("/")]
 fn index() -> &'static str {
     "Hello, World!\n"
@@ -48,9 +46,7 @@ async fn slow() -> &'static str {
 fn nothing() -> &'static str {
     "There is nothing here.\n"
 }
-// ANCHOR_END: hello
 
-// ANCHOR: stream
 /// Counts to three, with a pause before each number but the first.
 #[get("/stream")]
 fn stream() -> TextStream![String] {
@@ -63,9 +59,7 @@ fn stream() -> TextStream![String] {
         }
     }
 }
-// ANCHOR_END: stream
 
-// ANCHOR: post
 /// Sends the body back.
 #[post("/echo", data = "<body>")]
 async fn echo(body: Data<'_>) -> std::io::Result<Vec<u8>> {
@@ -81,4 +75,4 @@ struct Greeting<'r> {
 fn form(greeting: Form<Greeting<'_>>) -> String {
     format!("Hello, {}!\n", greeting.name.unwrap_or("World"))
 }
-// ANCHOR_END: post
+// ANCHOR_END: app

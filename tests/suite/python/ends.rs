@@ -5,7 +5,6 @@ use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use std::net::TcpListener;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::time::{Duration, Instant};
 use tests::answer::Answer;
 use tests::client::get;
 use tests::python::{can_check, Site, Visitor};
@@ -142,10 +141,9 @@ fn the_second_signal_ends_it_at_once() {
         let mut server = site.serve(program, &["ends:waits_in_its_hook()"]);
         signal(&server, Signal::SIGINT);
         wait_for_notes(&site, "a hook waits\n");
-        let second = Instant::now();
+        // The first would never end it: its hook waits without an end.
         signal(&server, Signal::SIGTERM);
         ends_by(&mut server, Signal::SIGTERM);
-        assert!(second.elapsed() < Duration::from_secs(4), "{program}");
         assert_eq!(site.notes(), "a hook waits\n", "{program}");
     }
 }

@@ -64,7 +64,7 @@ where
 }
 // ANCHOR_END: application
 
-// ANCHOR: request
+// ANCHOR: rest
 fn request(environ: &Environ, payload: Payload) -> Result<Request> {
     let mut request = Request::with_payload(payload);
     let head = request.head_mut();
@@ -81,9 +81,7 @@ fn request(environ: &Environ, payload: Payload) -> Result<Request> {
     }
     Ok(request)
 }
-// ANCHOR_END: request
 
-// ANCHOR: answer
 fn answer(
     response: HttpResponse,
     start_response: StartResponse,
@@ -104,9 +102,7 @@ fn answer(
         body,
     }))
 }
-// ANCHOR_END: answer
 
-// ANCHOR: chunked
 /// The body of an answer.
 struct Chunked {
     runtime: Rc<Runtime>,
@@ -136,4 +132,4 @@ impl Drop for Chunked {
         self.body = BoxBody::new(());
     }
 }
-// ANCHOR_END: chunked
+// ANCHOR_END: rest

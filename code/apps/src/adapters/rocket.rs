@@ -100,7 +100,7 @@ fn request(client: &'static Client, environ: &mut Environ) -> Result<LocalReques
 }
 // ANCHOR_END: request
 
-// ANCHOR: answer
+// ANCHOR: rest
 fn answer(
     response: LocalResponse<'static>,
     start_response: StartResponse,
@@ -114,9 +114,7 @@ fn answer(
     let response = Some(response);
     Ok(gateway::Body::new(Chunked { runtime, response }))
 }
-// ANCHOR_END: answer
 
-// ANCHOR: chunked
 /// The body of an answer.
 struct Chunked {
     runtime: Rc<Runtime>,
@@ -144,4 +142,4 @@ impl Drop for Chunked {
         self.response = None;
     }
 }
-// ANCHOR_END: chunked
+// ANCHOR_END: rest

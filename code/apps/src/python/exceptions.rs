@@ -84,9 +84,7 @@ pub(super) fn printable(text: &str) -> String {
 pub(super) fn say(text: &str) {
     let _ = gateway::log::Stderr.write_all(text.as_bytes());
 }
-// ANCHOR_END: line
 
-// ANCHOR: wrong_type
 /// A `TypeError`: something is to be of one type, and is of another.
 pub(super) fn wrong_type(what: &str, wanted: &str, got: &Bound<'_, PyAny>) -> PyErr {
     let got = type_name(got);
@@ -98,7 +96,7 @@ pub(super) fn type_name(object: &Bound<'_, PyAny>) -> String {
     let name = object.get_type().qualname();
     name.map_or_else(|_| "without a name".to_string(), |name| name.to_string())
 }
-// ANCHOR_END: wrong_type
+// ANCHOR_END: line
 
 // ANCHOR: given
 /// The exception of an `exc_info`, on its way through the server: it comes back

@@ -79,7 +79,7 @@ fn import<'py>(py: Python<'py>, module: &str) -> Result<Bound<'py, PyModule>, St
 }
 // ANCHOR_END: import
 
-// ANCHOR: is_missing
+// ANCHOR: names
 /// Whether it is this module that is missing, or a package on the way to it, and
 /// not one that it imports.
 fn is_missing(py: Python<'_>, exception: &PyErr, module: &str) -> bool {
@@ -101,9 +101,7 @@ fn failed(py: Python<'_>, doing: &str, exception: &PyErr) -> String {
     say(&traceback(py, exception));
     format!("{doing}: {}", line(py, exception))
 }
-// ANCHOR_END: is_missing
 
-// ANCHOR: attribute
 /// What stands in a module under a path of names with dots between.
 fn attribute<'py>(
     loaded: &Bound<'py, PyModule>,
@@ -126,9 +124,7 @@ fn attribute<'py>(
     }
     Ok(object)
 }
-// ANCHOR_END: attribute
 
-// ANCHOR: callables
 /// The callables that a module itself has made, and no classes.
 fn callables(module: &Bound<'_, PyModule>) -> PyResult<Vec<String>> {
     let own = module.name()?;
@@ -149,9 +145,7 @@ fn callables(module: &Bound<'_, PyModule>) -> PyResult<Vec<String>> {
     }
     Ok(names)
 }
-// ANCHOR_END: callables
 
-// ANCHOR: constants
 /// The arguments of a factory, from text such as `("production", debug=True)`.
 /// They are constants, as gunicorn has it: a command line is no place for more.
 fn constants<'py>(
@@ -180,4 +174,4 @@ fn constants<'py>(
     }
     Ok((PyTuple::new(py, positional)?, named))
 }
-// ANCHOR_END: constants
+// ANCHOR_END: names

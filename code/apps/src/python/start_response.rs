@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 use std::sync::Mutex;
 
-// ANCHOR: start
+// ANCHOR: call
 /// `start_response`, as Python calls it.
 #[pyclass(frozen, module = "gateway")]
 pub(super) struct Start(Mutex<StartResponse>);
@@ -20,9 +20,6 @@ impl Start {
     }
 }
 
-// ANCHOR_END: start
-
-// ANCHOR: call
 #[pymethods]
 impl Start {
     #[pyo3(signature = (status, headers, exc_info=None))]

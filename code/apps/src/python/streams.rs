@@ -110,15 +110,13 @@ impl Input {
 }
 // ANCHOR_END: input
 
-// ANCHOR: limit
+// ANCHOR: read
 /// A size as Python gives it: none, or one below zero, is no limit.
 fn limit(size: Option<i64>) -> u64 {
     size.and_then(|size| size.try_into().ok())
         .unwrap_or(u64::MAX)
 }
-// ANCHOR_END: limit
 
-// ANCHOR: read
 #[pymethods]
 impl Input {
     /// So many bytes, or all; fewer where the body ends.
@@ -138,7 +136,7 @@ impl Input {
     }
 
     // ANCHOR_END: read
-    // ANCHOR: lines
+    // ANCHOR: rest
     /// The lines, up to the one that makes them so many bytes or more.
     #[pyo3(signature = (hint=None, /))]
     fn readlines<'py>(
@@ -168,9 +166,7 @@ impl Input {
         Ok(Some(line).filter(|line| !line.as_bytes().is_empty()))
     }
 }
-// ANCHOR_END: lines
 
-// ANCHOR: errors
 /// `wsgi.errors`: text, for the operator.
 #[pyclass(frozen, module = "gateway")]
 pub(super) struct Errors(Arc<Mutex<gateway::Errors>>);
@@ -196,9 +192,7 @@ impl Errors {
         Ok(py.detach(|| lock(&self.0).flush())?)
     }
 }
-// ANCHOR_END: errors
 
-// ANCHOR: file_wrapper
 /// `wsgi.file_wrapper`: a file as a body. A server with a faster way to send one
 /// would recognize it; this one reads it block by block.
 #[pyclass(frozen, module = "gateway")]
@@ -206,9 +200,7 @@ pub(super) struct FileWrapper {
     file: Py<PyAny>,
     block_size: usize,
 }
-// ANCHOR_END: file_wrapper
 
-// ANCHOR: file_wrapper_methods
 #[pymethods]
 impl FileWrapper {
     #[new]
@@ -236,4 +228,4 @@ impl FileWrapper {
         Ok(())
     }
 }
-// ANCHOR_END: file_wrapper_methods
+// ANCHOR_END: rest
