@@ -82,8 +82,10 @@ pub fn outlive_file_limit() {
 /// Writes as much of `text` as `to` takes at once. What it does not take is left
 /// out, and counted; the count is told before the next text.
 fn write_now(to: BorrowedFd, text: &[u8], left_out: &AtomicUsize) {
-    let before = left_out.swap(0, Ordering::Relaxed);
-    if before > 0 {
+    // As a rule nothing has been left out. Then the count is only read: to write to
+    // it would cost a forked child a page of its own.
+    if left_out.load(Ordering::Relaxed) > 0 {
+        let before = left_out.swap(0, Ordering::Relaxed);
         let gap = format!("\n[{before} bytes were left out: nobody read them]\n");
         if write_some(to, gap.as_bytes()) < gap.len() {
             left_out.fetch_add(before + text.len(), Ordering::Relaxed);
@@ -91,7 +93,9 @@ fn write_now(to: BorrowedFd, text: &[u8], left_out: &AtomicUsize) {
         }
     }
     let lost = text.len() - write_some(to, text);
-    left_out.fetch_add(lost, Ordering::Relaxed);
+    if lost > 0 {
+        left_out.fetch_add(lost, Ordering::Relaxed);
+    }
 }
 
 /// How many bytes were written without waiting.
