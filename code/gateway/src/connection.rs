@@ -36,13 +36,13 @@ struct Shared {
 // ANCHOR_END: connection
 
 // ANCHOR: accept
-/// The next connection of a listener that does not wait; none if there is none, or
-/// if what went wrong is that connection's, and the next may be better.
+/// The next client of a listener that does not wait; none if there is none, or if
+/// what went wrong is that connection's, and the next may be better.
 ///
 /// # Errors
 ///
 /// Any other of `accept`.
-pub fn accept(listener: &TcpListener) -> io::Result<Option<Connection>> {
+pub fn accept(listener: &TcpListener) -> io::Result<Option<(TcpStream, SocketAddr)>> {
     let (stream, peer) = match listener.accept() {
         Ok(accepted) => accepted,
         Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
@@ -51,7 +51,7 @@ pub fn accept(listener: &TcpListener) -> io::Result<Option<Connection>> {
     };
     #[cfg(not(target_os = "linux"))] // elsewhere it inherits O_NONBLOCK from the listener
     stream.set_nonblocking(false)?;
-    Ok(Some(Connection::new(stream, peer)))
+    Ok(Some((stream, peer)))
 }
 
 /// Errors of the new connection, which accept hands on: see accept(2).

@@ -82,16 +82,6 @@ struct Variable {
     middle: usize,
     end: usize,
 }
-
-impl Variable {
-    fn name<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
-        &bytes[self.start..self.middle]
-    }
-
-    fn value<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
-        &bytes[self.middle..self.end]
-    }
-}
 // ANCHOR_END: environ
 
 // ANCHOR: new
@@ -193,9 +183,21 @@ impl Environ {
         let end = self.bytes.len();
         self.variables.push(Variable { start, middle, end });
     }
-    // ANCHOR_END: places
+}
 
-    // ANCHOR: extensions
+impl Variable {
+    fn name<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        &bytes[self.start..self.middle]
+    }
+
+    fn value<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        &bytes[self.middle..self.end]
+    }
+}
+// ANCHOR_END: places
+
+// ANCHOR: extensions
+impl Environ {
     /// Leaves a value of any type for the application, one of each type: the user
     /// who has logged in, say. Whoever reads it asks for the type.
     pub fn insert<T: Send + 'static>(&mut self, value: T) {
@@ -208,8 +210,8 @@ impl Environ {
         let mut extensions = self.extensions.iter();
         extensions.find_map(|extension| extension.downcast_ref())
     }
-    // ANCHOR_END: extensions
 }
+// ANCHOR_END: extensions
 
 // ANCHOR: testing_defaults
 impl Environ {
