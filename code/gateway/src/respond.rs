@@ -429,7 +429,6 @@ fn date() -> [u8; 29] {
     thread_local! {
         static LAST: Cell<(time_t, [u8; 29])> = const { Cell::new((-1, [0; 29])) };
     }
-    // The seconds alone, which cost half of what `SystemTime::now` does.
     // SAFETY: with a null pointer it writes nowhere.
     let second = unsafe { libc::time(ptr::null_mut()) };
     let (of, mut date) = LAST.get();
