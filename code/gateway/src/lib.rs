@@ -353,10 +353,8 @@ impl Write {
 /// assert_eq!(headers, [("Content-Type".to_string(), b"text/plain".to_vec())]);
 /// ```
 pub fn headers<const N: usize>(fields: [(&str, &str); N]) -> Vec<Header> {
-    let owned = fields
-        .iter()
-        .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
-    owned.collect()
+    let owned = fields.map(|(name, value)| (name.to_string(), value.into()));
+    owned.into()
 }
 // ANCHOR_END: helpers
 
