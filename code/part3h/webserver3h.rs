@@ -103,7 +103,7 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
         if let Ok(signal) = Signal::try_from(told.load(Ordering::Relaxed) as i32) {
             return Ok(signal);
         }
-        let Some(connection) = accept(&listener)? else {
+        let Some((connection, peer)) = accept(&listener)? else {
             continue; // it was a signal, and no client
         };
         // ANCHOR: fork
@@ -122,6 +122,7 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
                     // SAFETY: as at the end. The signal came before its default was back.
                     unsafe { libc::_exit(0) }
                 }
+                let connection = Connection::new(connection, peer);
                 let handled = handle_request(connection, address, &options.limits, application);
                 if let Err(error) = handled {
                     complain(format!("request: {error}"));

@@ -4,6 +4,7 @@
 
 use crate::http::{read_head, Framing, Head, Limits, Refused, RequestBody};
 use crate::log::print;
+use crate::respond::lock;
 use crate::{refuse, Environ, Outcome, Result};
 use nix::errno::Errno;
 use nix::libc::{self, c_int};
@@ -11,7 +12,7 @@ use std::io::{self, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 // ANCHOR: connection
@@ -30,18 +31,18 @@ struct Shared {
     /// Whether the client waits to be told that its body is wanted.
     expects_continue: AtomicBool,
     /// Where the request ends; not known of one that was refused.
-    end: OnceLock<End>,
+    end: Mutex<Option<End>>,
 }
 // ANCHOR_END: connection
 
 // ANCHOR: accept
-/// The next connection of a listener that does not wait; none if there is none, or
-/// if what went wrong is that connection's, and the next may be better.
+/// The next client of a listener that does not wait; none if there is none, or if
+/// what went wrong is that connection's, and the next may be better.
 ///
 /// # Errors
 ///
 /// Any other of `accept`.
-pub fn accept(listener: &TcpListener) -> io::Result<Option<Connection>> {
+pub fn accept(listener: &TcpListener) -> io::Result<Option<(TcpStream, SocketAddr)>> {
     let (stream, peer) = match listener.accept() {
         Ok(accepted) => accepted,
         Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
@@ -50,7 +51,7 @@ pub fn accept(listener: &TcpListener) -> io::Result<Option<Connection>> {
     };
     #[cfg(not(target_os = "linux"))] // elsewhere it inherits O_NONBLOCK from the listener
     stream.set_nonblocking(false)?;
-    Ok(Some(Connection::new(stream, peer)))
+    Ok(Some((stream, peer)))
 }
 
 /// Errors of the new connection, which accept hands on: see accept(2).
@@ -121,11 +122,11 @@ pub struct Request {
 }
 
 /// Where a request ends.
-struct End {
-    /// After so many bytes of the connection, where its head says so.
-    bytes: Option<u64>,
-    /// Whether its body has been read to its end.
-    seen: Arc<AtomicBool>,
+enum End {
+    /// After so many bytes of the connection, as its head says.
+    Bytes(u64),
+    /// Behind its last chunk: whether its body has been read to there.
+    LastChunk(Arc<AtomicBool>),
 }
 // ANCHOR_END: request
 
@@ -138,7 +139,7 @@ impl Connection {
             peer,
             received: AtomicU64::new(0),
             expects_continue: AtomicBool::new(false),
-            end: OnceLock::new(),
+            end: Mutex::new(None),
         }))
     }
 
@@ -163,15 +164,11 @@ impl Connection {
         let waits = head.expects_continue() && reader.buffer().is_empty();
         self.0.expects_continue.store(waits, Ordering::Relaxed);
 
-        let body = RequestBody::new(reader, head.framing, limits);
-        let end = End {
-            bytes: match head.framing {
-                Framing::Length(length) => Some(length.saturating_add(bytes.len() as u64)),
-                Framing::Chunked => None,
-            },
-            seen: body.ended(),
-        };
-        let _ = self.0.end.set(end); // not set before: there is one request
+        let mut body = RequestBody::new(reader, head.framing, limits);
+        *lock(&self.0.end) = Some(match head.framing {
+            Framing::Length(length) => End::Bytes(length.saturating_add(bytes.len() as u64)),
+            Framing::Chunked => End::LastChunk(body.ended()),
+        });
         let environ = head.environ(Box::new(body));
         let peer = self.0.peer;
         Ok(Some(Request { environ, peer }))
@@ -185,15 +182,15 @@ impl Request {
     /// address and name and the client's address.
     pub fn environ(self, server: SocketAddr, software: &str) -> Environ {
         let mut environ = self.environ;
-        let name = match server.ip() {
-            IpAddr::V4(ip) => ip.to_string(),
-            IpAddr::V6(ip) => format!("[{ip}]"), // as in a URI: RFC 3986, section 3.2.2
-        };
-        environ.add("SERVER_NAME", name);
-        environ.add("SERVER_PORT", server.port().to_string());
+        match server.ip() {
+            IpAddr::V4(ip) => environ.add_text("SERVER_NAME", ip),
+            // As in a URI: RFC 3986, section 3.2.2.
+            IpAddr::V6(ip) => environ.add_text("SERVER_NAME", format_args!("[{ip}]")),
+        }
+        environ.add_text("SERVER_PORT", server.port());
         environ.add("SERVER_SOFTWARE", software);
-        environ.add("REMOTE_ADDR", self.peer.ip().to_string());
-        environ.add("REMOTE_PORT", self.peer.port().to_string());
+        environ.add_text("REMOTE_ADDR", self.peer.ip());
+        environ.add_text("REMOTE_PORT", self.peer.port());
         environ
     }
 }
@@ -274,10 +271,11 @@ impl Connection {
     // ANCHOR: is_over
     /// Whether the request has come, and all of the answer has arrived.
     fn is_over(&self) -> bool {
-        let received = self.0.received.load(Ordering::Relaxed);
-        let whole = self.0.end.get().is_some_and(|end| {
-            end.seen.load(Ordering::Relaxed) || end.bytes.is_some_and(|bytes| bytes <= received)
-        });
+        let whole = match &*lock(&self.0.end) {
+            Some(End::Bytes(bytes)) => *bytes <= self.0.received.load(Ordering::Relaxed),
+            Some(End::LastChunk(seen)) => seen.load(Ordering::Relaxed),
+            None => false,
+        };
         whole && unread(&self.0.stream) == Some(0) && unacknowledged(&self.0.stream) == Some(0)
     }
 }
@@ -316,20 +314,23 @@ pub fn print_request(head: &[u8]) {
 
 /// The same, behind a line about the process that has read it.
 pub fn print_request_of(process: &str, head: &[u8]) {
-    print(&[process.as_bytes(), &marked(b'<', head)].concat());
+    let mut text = Vec::with_capacity(process.len() + 2 * head.len());
+    text.extend_from_slice(process.as_bytes());
+    mark(&mut text, b'<', head);
+    print(&text);
 }
 
 /// Prints the head of an answer, each line behind a `>`, and how many bytes of a
 /// body went after it.
 pub fn print_response(outcome: &Outcome) {
-    let mut text = marked(b'>', &outcome.head);
+    let mut text = Vec::with_capacity(2 * outcome.head.len());
+    mark(&mut text, b'>', &outcome.head);
     let _ = writeln!(text, "}} [{} bytes data]", outcome.body);
     print(&text);
 }
 
-/// The lines of a head, each behind a mark.
-fn marked(mark: u8, head: &[u8]) -> Vec<u8> {
-    let mut text = Vec::with_capacity(2 * head.len());
+/// Adds the lines of a head, each behind a mark.
+fn mark(text: &mut Vec<u8>, mark: u8, head: &[u8]) {
     for line in head.split_inclusive(|byte| *byte == b'\n') {
         let line = line.trim_ascii_end();
         text.push(mark);
@@ -345,6 +346,5 @@ fn marked(mark: u8, head: &[u8]) -> Vec<u8> {
         text.extend(line.iter().map(shown));
         text.push(b'\n');
     }
-    text
 }
 // ANCHOR_END: log

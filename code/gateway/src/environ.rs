@@ -2,8 +2,8 @@
 
 use crate::log::Stderr;
 use std::any::Any;
+use std::fmt;
 use std::io::{self, BufRead, Write};
-use std::ops::Range;
 
 // ANCHOR: streams
 /// `wsgi.input`: the body of the request, which ends where that ends. `BufRead`
@@ -76,10 +76,11 @@ pub struct Environ {
     pub run_once: bool,
 }
 
-/// Where a variable stands in the bytes.
+/// Where a variable stands in the bytes: its value directly behind its name.
 struct Variable {
-    name: Range<usize>,
-    value: Range<usize>,
+    start: usize,
+    middle: usize,
+    end: usize,
 }
 // ANCHOR_END: environ
 
@@ -107,7 +108,7 @@ impl Environ {
     /// The bytes of a variable, if it is there.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         let place = self.find(name)?;
-        Some(&self.bytes[self.variables[place].value.clone()])
+        Some(self.variables[place].value(&self.bytes))
     }
 
     /// A variable as text, if it is there: what is not UTF-8 becomes �.
@@ -128,14 +129,14 @@ impl Environ {
     /// Takes a variable away.
     pub fn remove(&mut self, name: &str) -> Option<Vec<u8>> {
         let variable = self.variables.remove(self.find(name)?);
-        Some(self.bytes[variable.value].to_vec())
+        Some(variable.value(&self.bytes).to_vec())
     }
 
     /// All variables, in the order in which they were set.
     pub fn variables(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.variables.iter().map(|variable| {
-            let name = std::str::from_utf8(&self.bytes[variable.name.clone()]);
-            let value = &self.bytes[variable.value.clone()];
+            let name = std::str::from_utf8(variable.name(&self.bytes));
+            let value = variable.value(&self.bytes);
             (name.unwrap_or_default(), value) // it came from text
         })
     }
@@ -146,8 +147,8 @@ impl Environ {
         let name = name.as_bytes();
         self.variables.iter().position(|variable| {
             // The lengths first: most of the others have another.
-            let same = variable.name.len() == name.len();
-            same && self.bytes[variable.name.clone()].iter().eq(name)
+            let same = variable.middle - variable.start == name.len();
+            same && variable.name(&self.bytes) == name
         })
     }
 
@@ -157,6 +158,15 @@ impl Environ {
         self.push(
             |to| to.extend_from_slice(name.as_bytes()),
             |to| to.extend_from_slice(value),
+        );
+    }
+
+    /// The same, with a value that is written out as text.
+    pub(crate) fn add_text(&mut self, name: &str, value: impl fmt::Display) {
+        self.push(
+            |to| to.extend_from_slice(name.as_bytes()),
+            // A vector takes whatever is written to it.
+            |to| write!(to, "{value}").unwrap_or_default(),
         );
     }
 
@@ -171,14 +181,23 @@ impl Environ {
         let middle = self.bytes.len();
         value(&mut self.bytes);
         let end = self.bytes.len();
-        self.variables.push(Variable {
-            name: start..middle,
-            value: middle..end,
-        });
+        self.variables.push(Variable { start, middle, end });
     }
-    // ANCHOR_END: places
+}
 
-    // ANCHOR: extensions
+impl Variable {
+    fn name<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        &bytes[self.start..self.middle]
+    }
+
+    fn value<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        &bytes[self.middle..self.end]
+    }
+}
+// ANCHOR_END: places
+
+// ANCHOR: extensions
+impl Environ {
     /// Leaves a value of any type for the application, one of each type: the user
     /// who has logged in, say. Whoever reads it asks for the type.
     pub fn insert<T: Send + 'static>(&mut self, value: T) {
@@ -191,8 +210,8 @@ impl Environ {
         let mut extensions = self.extensions.iter();
         extensions.find_map(|extension| extension.downcast_ref())
     }
-    // ANCHOR_END: extensions
 }
+// ANCHOR_END: extensions
 
 // ANCHOR: testing_defaults
 impl Environ {

@@ -367,7 +367,7 @@ fn request_line(line: &[u8]) -> Result<(&str, &[u8], &'static str), Refused> {
 
     // ANCHOR: target
     // RFC 3986 has no bytes above 0x7f. Clients send them, so they are let through.
-    let allowed = |byte: &u8| *byte > b' ' && !b"#\x7f".contains(byte);
+    let allowed = |byte: &u8| *byte > b' ' && *byte != b'#' && *byte != 0x7f;
     if !target.iter().all(allowed) {
         return Err(bad_request("the target has a character that none may have"));
     }
@@ -482,15 +482,16 @@ fn is_authority(text: &[u8]) -> bool {
 /// that somebody has joined.
 fn is_name(name: &[u8], more: &[u8]) -> bool {
     let sign = |byte: &u8| b"-._~!$&'()*+;=".contains(byte) || more.contains(byte);
+    let other = |byte: &u8| !byte.is_ascii_alphanumeric() && !sign(byte);
     let hex = u8::is_ascii_hexdigit;
     let mut rest = name;
-    loop {
-        rest = match rest {
-            [byte, after @ ..] if byte.is_ascii_alphanumeric() || sign(byte) => after,
+    while let Some(place) = rest.iter().position(other) {
+        rest = match &rest[place..] {
             [b'%', high, low, after @ ..] if hex(high) && hex(low) => after,
-            rest => return rest.is_empty(),
+            _ => return false,
         };
     }
+    true
 }
 // ANCHOR_END: is_name
 
@@ -509,7 +510,7 @@ fn is_address(address: &[u8]) -> bool {
 /// Section 3.2.3 leaves the number open, and TCP has ports of 16 bits.
 fn is_port(port: &[u8]) -> bool {
     let digits = port.iter().all(u8::is_ascii_digit);
-    let number = String::from_utf8_lossy(port).parse::<u16>();
+    let number = std::str::from_utf8(port).unwrap_or_default().parse::<u16>();
     digits && (port.is_empty() || number.is_ok())
 }
 // ANCHOR_END: is_address
@@ -706,7 +707,10 @@ pub struct RequestBody<R> {
     limits: Limits,
     /// The error of an earlier read, which each later read returns again.
     failed: Option<Refused>,
-    ended: Arc<AtomicBool>,
+    /// Whether it has been read to its end.
+    over: bool,
+    /// The same, for whoever has asked to be told.
+    ended: Option<Arc<AtomicBool>>,
 }
 // ANCHOR_END: request_body
 
@@ -725,14 +729,24 @@ impl<R: BufRead> RequestBody<R> {
             total: 0,
             limits: *limits,
             failed: None,
-            ended: Arc::new(AtomicBool::new(framing == Framing::Length(0))),
+            over: framing == Framing::Length(0),
+            ended: None,
         }
     }
 
     /// A flag that becomes true when the body has been read to its end. It can be
     /// asked after the body has moved into an application.
-    pub fn ended(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.ended)
+    pub fn ended(&mut self) -> Arc<AtomicBool> {
+        let over = self.over;
+        let ended = self.ended.get_or_insert_with(|| Arc::new(over.into()));
+        Arc::clone(ended)
+    }
+
+    fn end(&mut self) {
+        self.over = true;
+        if let Some(ended) = &self.ended {
+            ended.store(true, Ordering::Relaxed);
+        }
     }
 }
 // ANCHOR_END: new_body
@@ -743,7 +757,7 @@ impl<R: BufRead> BufRead for RequestBody<R> {
         if let Some(refused) = self.failed {
             return Err(refused.into());
         }
-        if self.ended.load(Ordering::Relaxed) {
+        if self.over {
             return Ok(&[]);
         }
         if self.chunked && self.remaining == 0 {
@@ -771,7 +785,7 @@ impl<R: BufRead> BufRead for RequestBody<R> {
         self.connection.consume(read);
         self.remaining -= read as u64;
         if !self.chunked && self.remaining == 0 {
-            self.ended.store(true, Ordering::Relaxed);
+            self.end();
         }
     }
     // ANCHOR_END: consume
@@ -804,7 +818,7 @@ impl<R: BufRead> RequestBody<R> {
         }
         if self.remaining == 0 {
             self.trailers()?;
-            self.ended.store(true, Ordering::Relaxed);
+            self.end();
         }
         Ok(())
     }

@@ -15,13 +15,13 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 // ANCHOR: print
 /// Writes `text` to the standard output, as it stands.
 pub fn print(text: &[u8]) {
-    static LEFT_OUT: AtomicUsize = AtomicUsize::new(0);
-    write_now(io::stdout().as_fd(), text, &LEFT_OUT);
+    static STATE: State = State::NEW;
+    write_now(io::stdout().as_fd(), text, &STATE);
 }
 
 /// Writes a line to the standard error, made [`printable`](crate::printable): a
@@ -37,8 +37,8 @@ pub struct Stderr;
 
 impl Write for Stderr {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        static LEFT_OUT: AtomicUsize = AtomicUsize::new(0);
-        write_now(io::stderr().as_fd(), text, &LEFT_OUT);
+        static STATE: State = State::NEW;
+        write_now(io::stderr().as_fd(), text, &STATE);
         Ok(text.len())
     }
 
@@ -78,25 +78,62 @@ pub fn outlive_file_limit() {
 }
 // ANCHOR_END: file_limit
 
+// ANCHOR: state
+/// What is known of an output. It is only read, as a rule: to write to it would cost
+/// a forked child a page of its own.
+struct State {
+    /// Bytes that were left out and have not been told of.
+    left_out: AtomicUsize,
+    /// Whether it is a terminal, once the kernel has been asked.
+    terminal: AtomicU8,
+}
+
+const TERMINAL: u8 = 1;
+const ANOTHER: u8 = 2;
+
+impl State {
+    const NEW: State = State {
+        left_out: AtomicUsize::new(0),
+        terminal: AtomicU8::new(0),
+    };
+
+    fn is_terminal(&self, output: BorrowedFd) -> bool {
+        if self.terminal.load(Ordering::Relaxed) == 0 {
+            let terminal = if output.is_terminal() {
+                TERMINAL
+            } else {
+                ANOTHER
+            };
+            self.terminal.store(terminal, Ordering::Relaxed);
+        }
+        self.terminal.load(Ordering::Relaxed) == TERMINAL
+    }
+}
+// ANCHOR_END: state
+
 // ANCHOR: write_now
 /// Writes as much of `text` as `to` takes at once. What it does not take is left
 /// out, and counted; the count is told before the next text.
-fn write_now(to: BorrowedFd, text: &[u8], left_out: &AtomicUsize) {
-    let before = left_out.swap(0, Ordering::Relaxed);
-    if before > 0 {
+fn write_now(to: BorrowedFd, text: &[u8], state: &State) {
+    let terminal = state.is_terminal(to);
+    if state.left_out.load(Ordering::Relaxed) > 0 {
+        let before = state.left_out.swap(0, Ordering::Relaxed);
         let gap = format!("\n[{before} bytes were left out: nobody read them]\n");
-        if write_some(to, gap.as_bytes()) < gap.len() {
-            left_out.fetch_add(before + text.len(), Ordering::Relaxed);
+        if write_some(to, gap.as_bytes(), terminal) < gap.len() {
+            state
+                .left_out
+                .fetch_add(before + text.len(), Ordering::Relaxed);
             return;
         }
     }
-    let lost = text.len() - write_some(to, text);
-    left_out.fetch_add(lost, Ordering::Relaxed);
+    let lost = text.len() - write_some(to, text, terminal);
+    if lost > 0 {
+        state.left_out.fetch_add(lost, Ordering::Relaxed);
+    }
 }
 
 /// How many bytes were written without waiting.
-fn write_some(to: BorrowedFd, text: &[u8]) -> usize {
-    let terminal = to.is_terminal();
+fn write_some(to: BorrowedFd, text: &[u8], terminal: bool) -> usize {
     let mut written = 0;
     while written < text.len() {
         let end = written + piece(&text[written..], terminal);

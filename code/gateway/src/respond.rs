@@ -4,14 +4,16 @@
 use crate::http::{is_token, is_value, Refused};
 use crate::{application_must, Application, Body, Environ, Error, Header, Result};
 use crate::{StartResponse, Starter, Violation};
+use nix::libc::{self, time_t};
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
-use std::io::{self, Write as _};
+use std::io;
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::ptr;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 // ANCHOR: outcome
 /// What came of a request.
@@ -204,7 +206,7 @@ impl<W: io::Write> Response<W> {
             software: Vec::new(),
             head_only: false,
             started: None,
-            head: Vec::new(),
+            head: Vec::with_capacity(1000), // more than most have
             left: false,
             body: 0,
             promised: None,
@@ -253,7 +255,6 @@ impl<W: io::Write> Response<W> {
         self.started = Some(code);
         self.promised = lengths(headers).next();
         self.head.clear();
-        self.head.reserve(1000); // more than most have
         self.line(b"HTTP/1.1 ", status);
         if !has("Date") {
             self.line(b"Date: ", &date());
@@ -294,7 +295,7 @@ impl<W: io::Write> Response<W> {
             _ => length,
         };
         if let Some(length) = counted {
-            write!(self.head, "Content-Length: {length}\r\n")?;
+            self.line(b"Content-Length: ", length.to_string().as_bytes());
         }
         self.head.extend_from_slice(b"Connection: close\r\n\r\n");
 
@@ -426,13 +427,14 @@ impl<W: io::Write> Response<W> {
 /// the last one, so that there is no lock for a `fork` to leave locked.
 fn date() -> [u8; 29] {
     thread_local! {
-        static LAST: Cell<(u64, [u8; 29])> = const { Cell::new((0, [0; 29])) };
+        static LAST: Cell<(time_t, [u8; 29])> = const { Cell::new((-1, [0; 29])) };
     }
-    let now = SystemTime::now();
-    let second = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    // SAFETY: with a null pointer it writes nowhere.
+    let second = unsafe { libc::time(ptr::null_mut()) };
     let (of, mut date) = LAST.get();
-    if of != second || second == 0 {
-        let text = httpdate::fmt_http_date(now);
+    if of != second {
+        let since_1970 = Duration::from_secs(second.try_into().unwrap_or(0));
+        let text = httpdate::fmt_http_date(UNIX_EPOCH + since_1970);
         date.copy_from_slice(text.as_bytes()); // the format has 29 characters
         LAST.set((second, date));
     }
