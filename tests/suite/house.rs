@@ -490,6 +490,7 @@ fn the_top_of_the_repository_is_small() {
     let known = [
         ".cargo",
         ".ci",
+        ".github",
         ".gitignore",
         "Cargo.lock",
         "Cargo.toml",
