@@ -148,6 +148,20 @@ fn a_busy_port_is_one_clear_line() {
     assert!(errors.contains("Address already in use"), "{errors}");
 }
 
+/// What makes them would make `cargo run` slower for everybody.
+#[test]
+fn a_book_for_paper_needs_a_feature_and_says_so() {
+    for option in ["epub", "pdf"] {
+        let argument = format!("--{option}=no-such-folder/file");
+        let (code, output, errors) = run_to_end(Command::new(&*BOOK).arg(argument));
+        assert_eq!((code, output.as_str()), (Some(1), ""));
+        let expected = format!(
+            "--{option} needs a feature that is off: cargo run --features epub -- --{option} FILE\n"
+        );
+        assert_eq!(errors, expected);
+    }
+}
+
 #[test]
 fn a_wrong_command_line_is_refused() {
     let run = |argument: &str| run_to_end(Command::new(&*BOOK).arg(argument));

@@ -11,6 +11,7 @@
 //! - [`preprocessor`]: the facts boxes, diffs, debts and captions, as an
 //!   ordinary mdBook preprocessor.
 //! - [`site`]: builds the whole book (feature `site`).
+//! - `paper`: makes an EPUB and a PDF of it (feature `epub`).
 //!
 //! Everything that can be wrong with a chapter is a [`Problem`], which names
 //! the file and the line to mend.
@@ -20,6 +21,8 @@
 pub mod anchors;
 pub mod course;
 pub mod includes;
+#[cfg(feature = "epub")]
+pub mod paper;
 pub mod preprocessor;
 #[cfg(feature = "site")]
 pub mod site;

@@ -10,7 +10,7 @@ use axum::Router;
 use clap::Parser;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::net::TcpListener;
 use tower_http::services::{ServeDir, ServeFile};
@@ -26,6 +26,12 @@ struct Options {
     /// Opens the book in the browser
     #[arg(long)]
     open: bool,
+    /// Writes the book as an EPUB, and does not serve it (needs: --features epub)
+    #[arg(long, value_name = "FILE")]
+    epub: Option<PathBuf>,
+    /// Writes the book as a PDF, and does not serve it (needs: --features epub)
+    #[arg(long, value_name = "FILE")]
+    pdf: Option<PathBuf>,
 }
 
 /// The longest path that is looked for, in bytes: most file systems have no longer names.
@@ -43,6 +49,9 @@ fn main() -> ExitCode {
 
 #[tokio::main(flavor = "current_thread")]
 async fn run(options: Options) -> anyhow::Result<()> {
+    if options.epub.is_some() || options.pdf.is_some() {
+        return write(&options);
+    }
     // The port first: to learn that it is taken after the build is annoying.
     let listener = listen(options.address).await?;
     let address = listener.local_addr().context("ask for our own address")?;
@@ -70,6 +79,41 @@ async fn run(options: Options) -> anyhow::Result<()> {
         served = axum::serve(listener, router(&pages)) => served.context("serve the book"),
         stopped = tokio::signal::ctrl_c() => stopped.context("wait for Ctrl-C"),
     }
+}
+
+/// Writes the book into the files that were asked for.
+#[cfg(feature = "epub")]
+fn write(options: &Options) -> anyhow::Result<()> {
+    use book::paper;
+    // Chromium first: to learn that it is missing after the build is annoying.
+    let chromium = options.pdf.as_ref().map(|_| paper::pdf::chromium());
+    let chromium = chromium.transpose()?;
+    let root = book::root();
+    let pages = root.join("target/book");
+    say("Building the book ...");
+    book::site::build(&root, &pages).context("build the book")?;
+    let paper = paper::read(&root, &pages).context("read the built book")?;
+    if let Some(file) = &options.epub {
+        paper::epub::write(&paper, file)?;
+        say(&format!("Wrote {}", file.display()));
+    }
+    if let (Some(file), Some(chromium)) = (&options.pdf, &chromium) {
+        paper::pdf::write(&paper, &pages, chromium, file)?;
+        say(&format!("Wrote {}", file.display()));
+    }
+    Ok(())
+}
+
+#[cfg(not(feature = "epub"))]
+fn write(options: &Options) -> anyhow::Result<()> {
+    let option = if options.epub.is_some() {
+        "epub"
+    } else {
+        "pdf"
+    };
+    anyhow::bail!(
+        "--{option} needs a feature that is off: cargo run --features epub -- --{option} FILE"
+    )
 }
 
 /// Prints a line on the standard error, if anybody reads it: `eprintln!` would panic.
