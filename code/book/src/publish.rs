@@ -286,6 +286,23 @@ mod tests {
     }
 
     #[test]
+    fn every_chapter_says_what_it_is() {
+        let chapters = crate::course::Course::load(&crate::root()).unwrap();
+        let mut said = std::collections::BTreeMap::new();
+        for chapter in chapters.chapters().unwrap() {
+            let file = chapter.file.display().to_string();
+            let description = description(&chapter.text);
+            let description = description.unwrap_or_else(|| panic!("{file} says nothing"));
+            let marks = ["](", "{{", "`", "**", "  ", "<"];
+            let left = marks.iter().any(|mark| description.contains(mark));
+            assert!(!left, "{file}: {description}");
+            if let Some(other) = said.insert(description, file.clone()) {
+                panic!("{file} and {other} say the same");
+            }
+        }
+    }
+
+    #[test]
     fn an_address_has_a_scheme_and_a_host() {
         let path = |site| Address::new(site, None).unwrap().path().to_string();
         assert_eq!(path("https://example.org"), "/");
