@@ -159,12 +159,12 @@ fn dressed(html: &str, chapter: &Chapter, here: &str, address: &Address) -> anyh
 /// there is room. None, if it never speaks plainly.
 pub fn description(chapter: &str) -> Option<String> {
     let mut description = String::new();
-    for paragraph in paragraphs(chapter) {
+    'taken: for paragraph in paragraphs(chapter) {
         let text = plain(&paragraph);
         for sentence in sentences(&text) {
             let length = description.chars().count() + 1 + sentence.chars().count();
             if description.chars().count() >= SHORTEST_DESCRIPTION && length > LONGEST_DESCRIPTION {
-                return Some(description);
+                break 'taken;
             }
             if !description.is_empty() {
                 description.push(' ');
