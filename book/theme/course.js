@@ -55,6 +55,116 @@ if (contents) {
     });
 }
 
+// What a term means goes away by Escape, until the next time.
+document.addEventListener('keydown', (event) => {
+    if (event.key === 'Escape') {
+        document.querySelectorAll('.term:is(:hover, :focus)').forEach((term) => {
+            const speak = () => term.classList.remove('silent');
+            term.classList.add('silent');
+            term.addEventListener('blur', speak, { once: true });
+            term.addEventListener('mouseleave', speak, { once: true });
+        });
+    }
+});
+
+// The index of mdBook's search leaves out words such as `for`, and knows others without
+// their endings. So the pages that have the very words come first: those that have them in
+// their headings, and of the words of Rust and of the shell those that use them.
+const KEYWORDS = {
+    for: /\bfor\s+[\w(][\w(), ]*\s+in\s+[^.;]{1,60}?(?:\{|;\s*do\b)/g,
+    while: /\bwhile\s+[^.;]{1,60}?(?:\{|;\s*do\b)/g,
+    if: /\bif\s+[^.;]{1,60}?(?:\{|;\s*then\b)/g,
+    else: /\}\s+else\s+(?:\{|if\b)/g,
+    let: /\blet\s+(?:mut\s+)?[\w(]+/g,
+};
+
+function exactly(documents, query) {
+    const words = query.split(/\s+/).filter((word) => word);
+    const patterns = words.map((word) => {
+        const literal = word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+        // In small letters it may be anything; `EMFILE` is meant as it stands.
+        const flags = word === word.toLowerCase() ? 'gi' : 'g';
+        return new RegExp(`(?<!\\w)${literal}(?!\\w)`, flags);
+    });
+    const count = (text, pattern) => (text.match(pattern) || []).length;
+    const found = [];
+    for (const [ref, doc] of Object.entries(documents)) {
+        let score = 0;
+        for (const [at, pattern] of patterns.entries()) {
+            const [title, body] = [count(doc.title, pattern), count(doc.body, pattern)];
+            const used = KEYWORDS[words[at]] ? count(doc.body, KEYWORDS[words[at]]) : 0;
+            if (title + body === 0) {
+                score = 0;
+                break;
+            }
+            score += 1000 * used + 30 * title + Math.min(body, 20);
+        }
+        if (score > 0) {
+            found.push({ ref, score, doc });
+        }
+    }
+    return found.sort((one, other) => other.score - one.score);
+}
+
+if (window.elasticlunr) {
+    const { load } = elasticlunr.Index;
+    elasticlunr.Index.load = (data) => {
+        const index = load.call(elasticlunr.Index, data);
+        const search = index.search.bind(index);
+        index.search = (query, options) => {
+            const found = exactly(index.documentStore.docs, query);
+            const seen = new Set(found.map(({ ref }) => ref));
+            return [...found, ...search(query, options).filter(({ ref }) => !seen.has(ref))];
+        };
+        return index;
+    };
+}
+
+// A chapter whose end has been seen is marked in the table of contents. The browser keeps
+// which; nobody is told.
+const READ = 'course-read';
+const pathOf = (url) => new URL(url, location.href).pathname
+    .replace(new URL(path_to_root || './', location.href).pathname, '')
+    .replace(/^(index\.html)?$/, 'introduction.html');
+
+function chaptersRead() {
+    try {
+        const read = JSON.parse(localStorage.getItem(READ));
+        return new Set(Array.isArray(read) ? read : []);
+    } catch {
+        return new Set(); // no storage, or something else in it
+    }
+}
+
+function markRead() {
+    const read = chaptersRead();
+    document.querySelectorAll('#mdbook-sidebar .chapter a[href]').forEach((link) => {
+        link.classList.toggle('read', read.has(pathOf(link.href)));
+    });
+}
+
+const end = document.querySelector('main > :last-child');
+if (end && document.querySelector('#mdbook-sidebar .chapter a.active')) {
+    new IntersectionObserver((entries, observer) => {
+        if (entries.some((entry) => entry.isIntersecting)) {
+            observer.disconnect();
+            try {
+                const read = chaptersRead().add(pathOf(location.href));
+                localStorage.setItem(READ, JSON.stringify([...read]));
+            } catch {
+                return; // no storage
+            }
+            markRead();
+        }
+    }).observe(end);
+}
+markRead();
+
+// The page to print stands open.
+if (document.querySelector('meta[name="robots"][content="noindex"]')) {
+    document.querySelectorAll('details').forEach((details) => details.open = true);
+}
+
 // On paper nothing can be opened.
 let opened = [];
 addEventListener('beforeprint', () => {

@@ -9,9 +9,14 @@
 //! bar at the top too; paper shows what is folded away. With `SCREENSHOTS=1` the test also leaves a
 //! picture of every page in `target/screenshots`.
 //!
+//! The modules `lookup` and `axe` look at what can be looked up, and at what axe-core finds.
+//!
 //! A small file server serves the built book, and beside it a probe page. The
 //! probe opens the pages in a frame, one after the other, looks at them, and
 //! posts what it finds to the same server. It stands at the end of this file.
+
+mod axe;
+mod lookup;
 
 use nix::sys::signal::{killpg, Signal};
 use nix::unistd::Pid;

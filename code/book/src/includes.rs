@@ -17,8 +17,8 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::LazyLock;
 
 /// The names of the directives that [`crate::preprocessor`] replaces.
-pub const OURS: [&str; 8] = [
-    "program", "library", "step", "diff", "debts", "ledger", "test", "prove",
+pub const OURS: [&str; 9] = [
+    "program", "library", "step", "diff", "debts", "ledger", "test", "prove", "index",
 ];
 
 // mdBook's own expression, except that a directive may stand without arguments.

@@ -5,6 +5,7 @@
 //! - [`course`]: the table of programs and debts, `course.toml`.
 //! - [`includes`]: what mdBook makes of `{{#include}}` and
 //!   `{{#rustdoc_include}}`, except that a mistake is an error.
+//! - [`lookup`]: links to the glossary, to the chapters of programs, to manuals and RFCs.
 //! - [`step`]: what changes from one program to the next, and what a page shows of it.
 //! - [`transcript`]: `console` blocks, as the page shows them and as the tests
 //!   replay them.
@@ -25,6 +26,7 @@ pub mod course;
 #[cfg(feature = "site")]
 pub mod doctor;
 pub mod includes;
+pub mod lookup;
 #[cfg(feature = "epub")]
 pub mod paper;
 pub mod preprocessor;

@@ -193,6 +193,10 @@ impl Sheet {
         self.change_attribute("svg, svg *", "style", |style| {
             VARIABLE.replace_all(style, "$1").into_owned()
         });
+        // Shown by the style sheet of the screen; the link stays.
+        for id in self.ids("a.term") {
+            set(self.html.tree.get_mut(id), "aria-description", None);
+        }
         for id in self.ids("svg") {
             // What writes XML adds it again.
             set(self.html.tree.get_mut(id), "xmlns", None);

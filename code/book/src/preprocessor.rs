@@ -11,15 +11,18 @@
 //! | `{{#debts NAME}}`    | what a program still owes                           |
 //! | `{{#ledger}}`        | all debts                                           |
 //! | `{{#test MODULE::NAME}}` | the name of a test, which must exist            |
+//! | `{{#index}}`         | where programs, system calls, errors and RFCs are named |
 //! | `{{#prove}}`         | the command that runs the tests that the page names |
 //! | `{{#prove MODULE::NAME …}}` | the command that runs these                  |
 //!
 //! Besides, each snippet that is included from a program gets a caption with
-//! its file and function, and each `console` block is set as a transcript.
+//! its file and function, each `console` block is set as a transcript, and what can be
+//! looked up becomes a link: see [`crate::lookup`].
 //! Includes stay for mdBook, but are checked first: see [`crate::includes`].
 
 use crate::course::{Chapter, Course, Debt, Library, Program};
 use crate::includes::{directives, expand, unused_anchors, Directive, Include};
+use crate::lookup::Lookup;
 use crate::step;
 use crate::transcript::{blocks, fences, labels, Fence};
 use crate::Problem;
@@ -45,20 +48,39 @@ impl mdbook_preprocessor::Preprocessor for Preprocessor {
         let course = Course::load(&context.root)?;
         let mut includes = Vec::new();
         let mut first_problem = None;
+        let mut pages = Vec::new();
+        book.for_each_mut(|item| {
+            if let BookItem::Chapter(chapter) = item {
+                if let Some(path) = &chapter.source_path {
+                    pages.push(Chapter {
+                        file: Path::new(&context.config.book.src).join(path),
+                        text: std::mem::take(&mut chapter.content),
+                    });
+                }
+            }
+        });
+        let lookup = Lookup::new(&pages);
+        let index = lookup.index(&pages);
+        // In the same order as they were taken.
+        let mut pages = pages.into_iter();
         book.for_each_mut(|item| {
             let BookItem::Chapter(chapter) = item else {
                 return;
             };
-            let Some(path) = &chapter.source_path else {
+            if chapter.source_path.is_none() {
+                return;
+            }
+            let Some(mut page) = pages.next() else {
                 return;
             };
-            let page = Chapter {
-                file: Path::new(&context.config.book.src).join(path),
-                text: std::mem::take(&mut chapter.content),
-            };
-            match render(&course, &page) {
+            let rendered = lookup.mark(&page).and_then(|text| {
+                page.text = text;
+                render(&course, &page)
+            });
+            match rendered {
                 Ok((text, included)) => {
-                    chapter.content = text;
+                    let text = lookup.mark_made(&page, &text);
+                    chapter.content = text.replace("{{#index}}", &index);
                     includes.extend(included);
                 }
                 Err(problem) => {
@@ -213,6 +235,7 @@ fn make(
             let (name, file) = test(&course.root, name)?;
             format!("`{name}` in `{file}`")
         }
+        ("index", []) => return Ok(None), // of all pages, so it is put in at the end
         ("prove", []) => prove(&course.root, chapter, &tests_of(chapter))?,
         ("prove", names) => prove(&course.root, chapter, names)?,
         (name, arguments) if crate::includes::OURS.contains(&name) => {
