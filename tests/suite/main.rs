@@ -17,6 +17,8 @@ mod my_gateway;
 mod pages;
 mod part3;
 mod properties;
+#[cfg(feature = "browser")]
+mod published;
 #[cfg(feature = "python")]
 mod python;
 mod runtimes;
@@ -24,6 +26,7 @@ mod snippets;
 mod transcripts;
 mod webserver1;
 mod webserver2;
+mod workflows;
 
 use std::fs;
 use std::os::unix::fs::symlink;

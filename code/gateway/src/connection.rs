@@ -301,7 +301,10 @@ fn unacknowledged(stream: &TcpStream) -> Option<c_int> {
         Some(bytes)
     }
     #[cfg(not(target_os = "linux"))]
-    None
+    {
+        let _ = stream;
+        None
+    }
 }
 // ANCHOR_END: is_over
 
