@@ -4,13 +4,13 @@ use crate::client::Client;
 use crate::processes::{self, Process};
 use crate::{keep_inherited_descriptors, programs, soon, wait_for, watcher, Pause, LIMIT};
 use nix::fcntl::{fcntl, FcntlArg, OFlag};
+use nix::libc;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
-use nix::sys::resource::{setrlimit, Resource};
 use nix::sys::signal::{kill, killpg, signal, SigHandler, Signal};
 use nix::unistd::Pid;
 use std::fs;
 use std::fs::File;
-use std::io::{ErrorKind, Read as _};
+use std::io::{self, ErrorKind, Read as _};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
@@ -78,7 +78,7 @@ impl Setup {
 
     /// With at most that many descriptors.
     pub fn most_descriptors(mut self, most: u64) -> Setup {
-        limit(&mut self.command, Resource::RLIMIT_NOFILE, most);
+        limit(&mut self.command, libc::RLIMIT_NOFILE as _, most);
         self
     }
 
@@ -97,10 +97,10 @@ impl Setup {
             let user = 60_600 + copy.number;
             self.command.uid(user).gid(user).current_dir("/");
             self.copy = Some(copy);
-            limit(&mut self.command, Resource::RLIMIT_NPROC, most);
+            limit(&mut self.command, libc::RLIMIT_NPROC as _, most);
         } else {
             let others = processes::threads_of_this_user();
-            limit(&mut self.command, Resource::RLIMIT_NPROC, others + most);
+            limit(&mut self.command, libc::RLIMIT_NPROC as _, others + most);
         }
         self
     }
@@ -416,12 +416,20 @@ impl Drop for Copy {
     }
 }
 
-/// Limits what the command, once started, may have of something.
-fn limit(command: &mut Command, resource: Resource, most: u64) {
+/// Limits what the command, once started, may have of something. The kernel's numbers:
+/// nix does not know all of them on macOS.
+fn limit(command: &mut Command, resource: i32, most: u64) {
+    let limit = libc::rlimit {
+        rlim_cur: most,
+        rlim_max: most,
+    };
     // SAFETY: between fork and exec the closure calls setrlimit alone, which
-    // makes a system call and nothing else.
+    // makes a system call and nothing else, and reads one rlimit, which is there.
     unsafe {
-        command.pre_exec(move || Ok(setrlimit(resource, most, most)?));
+        command.pre_exec(move || match libc::setrlimit(resource as _, &limit) {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        });
     }
 }
 

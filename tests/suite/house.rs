@@ -446,13 +446,15 @@ fn the_readme_gives_the_commands() {
     }
 }
 
-/// The relative links and images of the README.
+/// The relative links and images of the README, but for those to the pages that a host
+/// keeps beside the files.
 fn readme_files(readme: &str) -> Vec<String> {
     readme
         .split("](")
         .skip(1)
         .filter_map(|rest| rest.split(')').next())
         .filter(|target| !target.contains("://") && !target.starts_with('#'))
+        .filter(|target| !target.starts_with("../../"))
         .map(|target| target.split('#').next().unwrap_or(target).to_string())
         .collect()
 }
@@ -490,6 +492,7 @@ fn the_top_of_the_repository_is_small() {
     let known = [
         ".cargo",
         ".ci",
+        ".github",
         ".gitignore",
         "Cargo.lock",
         "Cargo.toml",

@@ -17,6 +17,8 @@ mod my_gateway;
 mod pages;
 mod part3;
 mod properties;
+#[cfg(feature = "browser")]
+mod published;
 #[cfg(feature = "python")]
 mod python;
 mod runtimes;
@@ -24,3 +26,4 @@ mod snippets;
 mod transcripts;
 mod webserver1;
 mod webserver2;
+mod workflows;

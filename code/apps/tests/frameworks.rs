@@ -5,7 +5,6 @@ mod asking;
 
 use asking::{ask, request, Answer, Output, Pieces, FRAMEWORKS};
 use gateway::Application;
-use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 /// The frameworks whose adapter reads the whole body of a request first.
@@ -292,7 +291,7 @@ fn a_runtime_lasts() {
         }
         assert!(epolls() < most, "{name}: {} runtimes", epolls());
         assert!(
-            Rc::ptr_eq(&first, &apps::adapters::runtime().unwrap()),
+            std::rc::Rc::ptr_eq(&first, &apps::adapters::runtime().unwrap()),
             "{name}"
         );
     }

@@ -12,6 +12,8 @@
 //! - [`preprocessor`]: the facts boxes, diffs, debts and captions, as an
 //!   ordinary mdBook preprocessor.
 //! - [`site`]: builds the whole book (feature `site`).
+//! - [`publish`]: the same for an address on the web.
+//! - [`doctor`]: the tools that the course uses, and whether they are there.
 //! - `paper`: makes an EPUB and a PDF of it (feature `epub`).
 //!
 //! Everything that can be wrong with a chapter is a [`Problem`], which names
@@ -21,11 +23,15 @@
 
 pub mod anchors;
 pub mod course;
+#[cfg(feature = "site")]
+pub mod doctor;
 pub mod includes;
 pub mod lookup;
 #[cfg(feature = "epub")]
 pub mod paper;
 pub mod preprocessor;
+#[cfg(feature = "site")]
+pub mod publish;
 #[cfg(feature = "site")]
 pub mod site;
 pub mod step;

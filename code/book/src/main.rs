@@ -7,6 +7,7 @@ use axum::http::{StatusCode, Uri};
 use axum::middleware::{from_fn, Next};
 use axum::response::{IntoResponse, Response};
 use axum::Router;
+use book::publish::{publish, Address};
 use clap::Parser;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -32,6 +33,18 @@ struct Options {
     /// Writes the book as a PDF, and does not serve it (needs: --features epub)
     #[arg(long, value_name = "FILE")]
     pdf: Option<PathBuf>,
+    /// Names the tools that the course uses, with their versions
+    #[arg(long)]
+    doctor: bool,
+    /// Builds the book for its address on the web, and does not serve it
+    #[arg(long, value_name = "FOLDER", requires = "site")]
+    publish: Option<PathBuf>,
+    /// With --publish: the address that the pages will have
+    #[arg(long, value_name = "URL", requires = "publish")]
+    site: Option<String>,
+    /// With --publish: the address of the repository, for links that lead to it
+    #[arg(long, value_name = "URL", requires = "publish")]
+    repository: Option<String>,
 }
 
 /// The longest path that is looked for, in bytes: most file systems have no longer names.
@@ -49,8 +62,21 @@ fn main() -> ExitCode {
 
 #[tokio::main(flavor = "current_thread")]
 async fn run(options: Options) -> anyhow::Result<()> {
+    if options.doctor {
+        let folders = std::env::var_os("PATH").unwrap_or_default();
+        let folders: Vec<PathBuf> = std::env::split_paths(&folders).collect();
+        let _ = std::io::stdout().write_all(book::doctor::report(&folders).as_bytes());
+        return Ok(());
+    }
     if options.epub.is_some() || options.pdf.is_some() {
         return write(&options);
+    }
+    if let (Some(folder), Some(site)) = (&options.publish, &options.site) {
+        let address = Address::new(site, options.repository.as_deref())?;
+        say("Building the book ...");
+        publish(&book::root(), folder, &address).context("build the book")?;
+        say(&format!("Wrote {}", folder.display()));
+        return Ok(());
     }
     // The port first: to learn that it is taken after the build is annoying.
     let listener = listen(options.address).await?;

@@ -303,7 +303,10 @@ fn unacknowledged(stream: &TcpStream) -> Option<c_int> {
         Some(bytes)
     }
     #[cfg(not(target_os = "linux"))]
-    None
+    {
+        let _ = stream;
+        None
+    }
 }
 // ANCHOR_END: is_over
 

@@ -2,7 +2,6 @@
 //! its output, an empty signal mask, no children, a network that keeps its word.
 
 use super::{servers, Group, ANSWER, ANY_APPLICATION};
-use nix::errno::Errno;
 use nix::sys::signal::{kill, SigSet, Signal};
 use nix::unistd::Pid;
 use std::os::unix::process::CommandExt;
@@ -323,7 +322,7 @@ fn a_child_that_a_real_time_signal_ends_is_reaped_and_counted() {
             let (mut client, child) = silent_client(&server);
             // SAFETY: kill makes a system call and touches no memory.
             let sent = unsafe { nix::libc::kill(child as i32, nix::libc::SIGRTMIN()) };
-            assert_eq!(sent, 0, "{program}: {}", Errno::last());
+            assert_eq!(sent, 0, "{program}: {}", nix::errno::Errno::last());
             assert_eq!(client.read_to_end(), (Vec::new(), End::Closed), "{program}");
             let line = match program {
                 "webserver3g_signal_hook" => "a child was ended by a real-time signal\n",
