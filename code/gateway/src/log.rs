@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 // ANCHOR: print
 /// Writes `text` to the standard output, as it stands.
 pub fn print(text: &[u8]) {
-    static STATE: State = State::NEW;
+    static STATE: State = State::new();
     write_now(io::stdout().as_fd(), text, &STATE);
 }
 
@@ -37,7 +37,7 @@ pub struct Stderr;
 
 impl Write for Stderr {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        static STATE: State = State::NEW;
+        static STATE: State = State::new();
         write_now(io::stderr().as_fd(), text, &STATE);
         Ok(text.len())
     }
@@ -92,10 +92,12 @@ const TERMINAL: u8 = 1;
 const ANOTHER: u8 = 2;
 
 impl State {
-    const NEW: State = State {
-        left_out: AtomicUsize::new(0),
-        terminal: AtomicU8::new(0),
-    };
+    const fn new() -> State {
+        State {
+            left_out: AtomicUsize::new(0),
+            terminal: AtomicU8::new(0),
+        }
+    }
 
     fn is_terminal(&self, output: BorrowedFd) -> bool {
         if self.terminal.load(Ordering::Relaxed) == 0 {
