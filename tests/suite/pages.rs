@@ -374,8 +374,15 @@ fn programs_can_be_copied() {
 fn stages_can_be_typed() {
     let stages = course().programs.into_iter().filter(Program::is_stage);
     let mut packages: BTreeMap<BTreeSet<String>, Vec<(String, String)>> = BTreeMap::new();
+    let (course, copies) = (course(), copies());
+    let libraries = format!("path = \"{}/", copies.display());
     for stage in stages {
-        let dependencies = stage.dependencies.iter().cloned().collect();
+        for library in stage.folders(&course) {
+            copy(&course.root.join(&library), &copies);
+        }
+        let lines = stage.dependencies.iter();
+        let lines = lines.map(|line| line.replace("path = \"../", &libraries));
+        let dependencies = lines.collect();
         let package = packages.entry(dependencies).or_default();
         package.push((stage.name.clone(), stage.typed()));
     }
