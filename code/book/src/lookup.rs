@@ -311,14 +311,18 @@ impl Lookup {
         if let (Some(page), None) = (self.programs.get(name), section) {
             return (page != own).then(|| format!("[{code}]({UP}{page})"));
         }
-        let (_, of) = CALLS
-            .iter()
-            .find(|(call, _)| *call == name)
-            .copied()
-            .or_else(|| {
-                let shared = SHARED.iter().find(|call| **call == name)?;
-                section.map(|section| (*shared, section))
-            })?;
+        let call = CALLS.into_iter().find(|(call, _)| *call == name);
+        // With any other number it is a call of a descriptor: `close(4)`.
+        let shared = || {
+            SHARED
+                .contains(&name)
+                .then_some((name, 2))
+                .filter(|_| section == Some(2))
+        };
+        let (_, of) = call.or_else(shared)?;
+        if section.is_some_and(|section: u8| section != of) {
+            return None;
+        }
         Some(format!("[{code}]({})", manual(name, of)))
     }
 
@@ -645,9 +649,9 @@ mod tests {
     #[test]
     fn programs_calls_and_standards_are_linked_once() {
         assert_eq!(
-            marked("`webserver1`, `webserver1`; `fork`; `read`; read(2)\n"),
+            marked("`webserver1`, `webserver1`; `fork`; `read`, `close(4)`; read(2)\n"),
             "[`webserver1`](../part1/one.md), `webserver1`; \
-             [`fork`](https://man7.org/linux/man-pages/man2/fork.2.html); `read`; \
+             [`fork`](https://man7.org/linux/man-pages/man2/fork.2.html); `read`, `close(4)`; \
              [read(2)](https://man7.org/linux/man-pages/man2/read.2.html)\n"
         );
         assert_eq!(
