@@ -42,18 +42,39 @@ function copyBySelecting(text, button) {
     }
 }
 
-// mdBook's button for the table of contents is a label, which no key reaches.
-const contents = document.getElementById('mdbook-sidebar-toggle');
-if (contents) {
-    contents.setAttribute('role', 'button');
-    contents.tabIndex = 0;
-    contents.addEventListener('keydown', (event) => {
-        if (event.key === 'Enter' || event.key === ' ') {
-            event.preventDefault();
-            contents.click();
-        }
+// mdBook's button for the table of contents is a label, which no key reaches. A real button
+// takes its place, and passes on what is done to it.
+const label = document.getElementById('mdbook-sidebar-toggle');
+if (label) {
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.className = label.className;
+    button.title = label.title;
+    button.append(...label.childNodes);
+    const say = () => ['aria-label', 'aria-controls', 'aria-expanded'].forEach((name) => {
+        button.setAttribute(name, label.getAttribute(name));
     });
+    say();
+    new MutationObserver(say).observe(label, { attributes: true });
+    button.addEventListener('click', () => label.click());
+    label.before(button);
+    label.style.display = 'none';
 }
+
+// The bar at the top is a landmark.
+document.getElementById('mdbook-menu-bar')?.setAttribute('role', 'banner');
+
+// A table that is wider than the page scrolls, also by keyboard.
+const tables = [...document.querySelectorAll('.table-wrapper')];
+const reach = () => tables.forEach((table) => {
+    if (table.scrollWidth > table.clientWidth) {
+        table.tabIndex = 0;
+    } else {
+        table.removeAttribute('tabindex');
+    }
+});
+reach();
+addEventListener('resize', reach);
 
 // What a term means goes away by Escape, until the next time.
 document.addEventListener('keydown', (event) => {

@@ -111,6 +111,8 @@ pub struct Lookup {
 }
 
 static ENTRY: LazyLock<Regex> = LazyLock::new(|| regex(r"(?m)^\*\*(.+?)\.\*\*"));
+/// The head of a table, and the line under it.
+static HEAD: LazyLock<Regex> = LazyLock::new(|| regex(r"(?m)^\|.*\|\n\|[ :|-]+\|$"));
 static CODE: LazyLock<Regex> = LazyLock::new(|| regex(r"^`([\w-]+)(?:\((\d)\))?`$"));
 static PLAIN_CALL: LazyLock<Regex> = LazyLock::new(|| regex(r"^(\w+)\((\d)\)$"));
 static STANDARD: LazyLock<Regex> =
@@ -182,7 +184,7 @@ impl Lookup {
         }
         let mut seen = BTreeSet::new();
         let mut text = chapter.text.clone();
-        let mut changes = Vec::new();
+        let mut changes = nameless(&text);
         for paragraph in paragraphs(chapter)? {
             let words = &chapter.text[paragraph.clone()];
             let found = self.found(words, &own, &mut seen);
@@ -312,14 +314,18 @@ impl Lookup {
         if let (Some(page), None) = (self.programs.get(name), section) {
             return (page != own).then(|| format!("[{code}]({UP}{page})"));
         }
-        let (_, of) = CALLS
-            .iter()
-            .find(|(call, _)| *call == name)
-            .copied()
-            .or_else(|| {
-                let shared = SHARED.iter().find(|call| **call == name)?;
-                section.map(|section| (*shared, section))
-            })?;
+        let call = CALLS.into_iter().find(|(call, _)| *call == name);
+        // With any other number it is a call of a descriptor: `close(4)`.
+        let shared = || {
+            SHARED
+                .contains(&name)
+                .then_some((name, 2))
+                .filter(|_| section == Some(2))
+        };
+        let (_, of) = call.or_else(shared)?;
+        if section.is_some_and(|section: u8| section != of) {
+            return None;
+        }
         Some(format!("[{code}]({})", manual(name, of)))
     }
 
@@ -462,6 +468,26 @@ fn address(captures: &Captures<'_>) -> String {
     )
 }
 
+/// The empty cells in the heads of tables, with a word for those who hear the page.
+fn nameless(text: &str) -> Vec<(Range<usize>, String)> {
+    let mut nameless = Vec::new();
+    for row in HEAD.find_iter(text) {
+        let line = row.start()..row.start() + row.as_str().find('\n').unwrap_or(0);
+        let mut start = None;
+        for (at, sign) in text[line.clone()].match_indices('|') {
+            let at = line.start + at;
+            if let Some(start) = start.filter(|start| text[*start..at].trim().is_empty()) {
+                nameless.push((start..at, format!(" {NAME} ")));
+            }
+            start = Some(at + sign.len());
+        }
+    }
+    nameless
+}
+
+/// Names a column that has no name to be seen.
+const NAME: &str = "<span class=\"for-ears\">name</span>";
+
 /// The terms of the glossary by their names, in lower case unless they have capitals
 /// besides the first.
 fn terms(glossary: &str) -> BTreeMap<String, Term> {
@@ -539,4 +565,144 @@ fn paragraphs(chapter: &Chapter) -> Result<Vec<Range<usize>>, Problem> {
         goes_on = is_text;
     }
     Ok(paragraphs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    fn chapter(file: &str, text: &str) -> Chapter {
+        Chapter {
+            file: PathBuf::from("book").join(file),
+            text: text.to_string(),
+        }
+    }
+
+    const TERMS: &str = "# Glossary\n\n**Backlog.** A *queue* of \"many\".\n\n**Body.** Bytes.\n\n\
+                         **Descriptor.** See *file descriptor*.\n\n\
+                         **Close-on-exec, `CLOEXEC`.** A mark.\n\n**File descriptor.** A\nnumber.\n";
+
+    /// A page of this text, marked, with a glossary and the chapter of `webserver1`.
+    fn marked(text: &str) -> String {
+        let page = chapter("part2/a.md", text);
+        let lookup = Lookup::new(&[
+            chapter("appendix/glossary.md", TERMS),
+            chapter("part1/one.md", "# One\n\n{{#program webserver1}}\n"),
+            page.clone(),
+        ]);
+        lookup.mark_made(&page, &lookup.mark(&page).unwrap())
+    }
+
+    fn term(id: &str, meaning: &str, word: &str) -> String {
+        let href = format!("../appendix/glossary.html#{id}");
+        format!("<a class=\"term\" href=\"{href}\" aria-description=\"{meaning}\">{word}</a>")
+    }
+
+    #[test]
+    fn the_first_use_of_a_term_leads_to_the_glossary() {
+        let backlog = |word| term("backlog", "A queue of &quot;many&quot;.", word);
+        for (text, expected) in [
+            (
+                "The backlog, a backlog.\n",
+                format!("The {}, a backlog.\n", backlog("backlog")),
+            ),
+            (
+                "*Backlogs* are\n",
+                format!("{} are\n", backlog("*Backlogs*")),
+            ),
+            (
+                "a file\ndescriptor\n",
+                format!(
+                    "a {}\n",
+                    term("file-descriptor", "A number.", "file\ndescriptor")
+                ),
+            ),
+            (
+                "a descriptor\n",
+                format!("a {}\n", term("file-descriptor", "A number.", "descriptor")),
+            ),
+            (
+                "no body, one *body*\n",
+                format!("no body, one {}\n", term("body", "Bytes.", "*body*")),
+            ),
+            (
+                "by CLOEXEC\n",
+                format!("by {}\n", term("close-on-exec", "A mark.", "CLOEXEC")),
+            ),
+        ] {
+            assert_eq!(marked(text), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_no_running_text_stays_as_it_is() {
+        for text in [
+            "# The backlog\n",
+            "`backlog`, [the backlog](x.md), <b title=\"backlog\">x</b>\n",
+            "```text\nbacklog\n```\n",
+            "<figure>\nbacklog\n</figure>\n",
+            "| backlog |\n",
+            "backlog-like, nobacklog, cloexec\n",
+        ] {
+            assert_eq!(marked(text), text);
+        }
+    }
+
+    #[test]
+    fn programs_calls_and_standards_are_linked_once() {
+        assert_eq!(
+            marked("`webserver1`, `webserver1`; `fork`; `read`, `close(4)`; read(2)\n"),
+            "[`webserver1`](../part1/one.md), `webserver1`; \
+             [`fork`](https://man7.org/linux/man-pages/man2/fork.2.html); `read`, `close(4)`; \
+             [read(2)](https://man7.org/linux/man-pages/man2/read.2.html)\n"
+        );
+        assert_eq!(
+            marked("RFC 9112, section 9.6, and RFC\n9110.\n"),
+            "[RFC 9112, section 9.6](https://www.rfc-editor.org/rfc/rfc9112#section-9.6), and \
+             [RFC\n9110](https://www.rfc-editor.org/rfc/rfc9110).\n"
+        );
+        let lookup = Lookup::new(&[chapter("part1/one.md", "{{#program webserver1}}\n")]);
+        let made = lookup.mark_made(&chapter("debts.md", ""), "*Repaid by `webserver1`.*");
+        let link = "<a href=\"part1/one.html\"><code>webserver1</code></a>";
+        assert_eq!(made, format!("*Repaid by {link}.*"));
+    }
+
+    #[test]
+    fn a_column_without_a_name_has_one_for_the_ear() {
+        let table = "| | a |\n| --- | --- |\n| | 1 |\n";
+        assert_eq!(
+            marked(table),
+            format!("| {NAME} | a |\n| --- | --- |\n| | 1 |\n")
+        );
+    }
+
+    #[test]
+    fn the_index_names_pages() {
+        let pages = [
+            chapter(
+                "part1/one.md",
+                "# One\n\n{{#program webserver1}}\n\n`fork` fails with `EMFILE`.\n",
+            ),
+            chapter("part2/two.md", "# Two\n\nRFC 9112, section 3\n"),
+        ];
+        let index = Lookup::new(&pages).index(&pages);
+        for line in [
+            "- `webserver1`: [One](../part1/one.md)\n",
+            "/fork.2.html): [One](../part1/one.md)\n",
+            "- `EMFILE`: [One](../part1/one.md)\n",
+            "- [RFC 9112, section 3](https://www.rfc-editor.org/rfc/rfc9112#section-3): [Two](../part2/two.md)\n",
+        ] {
+            assert!(index.contains(line), "{index}");
+        }
+    }
+
+    #[test]
+    fn the_glossary_has_places() {
+        let lookup = Lookup::new(&[]);
+        let glossary = chapter("appendix/glossary.md", TERMS);
+        let marked = lookup.mark(&glossary).unwrap();
+        let place = "<dfn id=\"close-on-exec\">Close-on-exec, `CLOEXEC`.</dfn> A mark.";
+        assert!(marked.contains(place), "{marked}");
+    }
 }

@@ -182,7 +182,7 @@ impl Sheet {
 
     /// Takes out what only a browser needs, and writes out what the style sheet draws.
     fn write_out(&mut self) {
-        self.remove("script, button, .buttons, span.boring, svg > style, .for-the-screen");
+        self.remove("script, button, .buttons, span.boring, svg > style, .for-ears");
         for id in self.ids("a.header") {
             unwrap(&mut self.html, id);
         }

@@ -135,14 +135,14 @@ const PROBE: &str = r#"<!DOCTYPE html>
 'use strict';
 
 async function look(page, { theme, width, how }) {
-    const frame = document.createElement('iframe');
-    frame.style = `display: block; border: 0; width: ${width}px; height: 900px`;
-    frame.src = how === 'plain' ? `/__plain/${page}` : `/${page}?theme=${theme}`;
-    const loaded = new Promise((resolve) => frame.onload = resolve);
-    document.body.replaceChildren(frame);
+    const box = document.createElement('iframe');
+    box.style = `display: block; border: 0; width: ${width}px; height: 900px`;
+    box.src = how === 'plain' ? `/__plain/${page}` : `/${page}?theme=${theme}`;
+    const loaded = new Promise((resolve) => box.onload = resolve);
+    document.body.replaceChildren(box);
     await loaded;
-    const win = frame.contentWindow;
-    const doc = frame.contentDocument;
+    const win = box.contentWindow;
+    const doc = box.contentDocument;
     const style = doc.createElement('style');
     style.textContent = '*, *::before, *::after { transition: none !important; animation: none !important }';
     doc.head.append(style);
@@ -162,13 +162,29 @@ async function look(page, { theme, width, how }) {
         colours: { runOnly: ['color-contrast'] },
         paper: { runOnly: ['color-contrast'] },
         all: {},
-    }[how] || { rules: { 'color-contrast': { enabled: false } } };
-    const { violations } = await win.axe.run(doc, { ...options, resultTypes: ['violations'] });
-    return violations.map(({ id, help, nodes }) => {
-        const [first] = nodes;
-        const why = first.any.concat(first.all, first.none).map((check) => check.message).join('; ');
-        return `${id}: ${help}; ${nodes.length} times, first at ${first.target.join(' ')}: ${why}`;
-    });
+    }[how] || { rules: {
+        'color-contrast': { enabled: false },
+        region: { enabled: how !== 'plain' },
+        // Without scripts this is left to the browser, which makes wide tables reachable.
+        'scrollable-region-focusable': { enabled: how !== 'plain' },
+    } };
+    // Of mdBook's own frame around a page where scripts do not run: the button and the list
+    // that the scripts would put in order.
+    const frame = how === 'plain' ? [['#mdbook-sidebar-toggle'], ['.sidebar-iframe-outer']] : [];
+    const { violations } = await win.axe.run(
+        { include: [doc], exclude: frame },
+        { ...options, resultTypes: ['violations'] },
+    );
+    // Each reason once, with the first place.
+    const reasons = new Map();
+    for (const { id, help, nodes } of violations) {
+        for (const { target, any, all, none } of nodes) {
+            const why = any.concat(all, none).map((check) => check.message).join('; ');
+            const reason = `${id}: ${help}: ${why}`;
+            reasons.set(reason, reasons.get(reason) || `${reason}; such as ${target.join(' ')}`);
+        }
+    }
+    return [...reasons.values()];
 }
 
 // What is meant for paper holds, and what is meant for the screen does not.
