@@ -213,7 +213,10 @@ impl Lookup {
         let mut end = 0;
         let islands: Vec<Range<usize>> =
             NO_TEXT.find_iter(text).map(|found| found.range()).collect();
-        for island in islands.into_iter().chain([text.len()..text.len()]) {
+        for island in islands
+            .into_iter()
+            .chain(std::iter::once(text.len()..text.len()))
+        {
             self.found_in_text(text, end..island.start, seen, &mut found);
             let code = &text[island.clone()];
             if let Some(link) = self.link(code, own) {
