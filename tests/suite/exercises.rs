@@ -1164,15 +1164,15 @@ fn apology() {
 
 #[cfg(feature = "python")]
 #[test]
-fn last_words() {
-    if !can_check("the exercise last_words") {
+fn last_mails() {
+    if !can_check("the exercise last_mails") {
         return;
     }
     exercise(
-        "last_words",
+        "last_mails",
         "code/apps/python/mailer.py",
         "of 3 mails ",
-        "code/apps/python/solutions/last_words.py",
+        "code/apps/python/solutions/last_mails.py",
         |program| {
             let guest = Guest::new(program)?;
             let mut server = guest.serve("webserver2", "app")?;

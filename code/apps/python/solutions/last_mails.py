@@ -1,6 +1,6 @@
 """An application that sends mails after it has answered, and all of them.
 
-    webserver2 last_words:app
+    webserver2 last_mails:app
 """
 
 # ANCHOR: mailer
