@@ -459,6 +459,8 @@ impl Shown {
         let shown = lines(came.trim_end()).filter(|line| !is_unshown(line));
         let nearest = shown.map(|line| {
             let page = lines(self.text.trim_end()).zip(&self.wanted);
+            // Into `[..]` alone fits every line, and what came would be hidden.
+            let page = page.filter(|(page, _)| page.trim() != "[..]");
             let mut fitting = page.filter(|(_, wanted)| wanted.fits(line, &nothing).is_some());
             fitting.next().map_or(line, |(page, _)| page)
         });

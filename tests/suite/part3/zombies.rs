@@ -7,6 +7,7 @@ use tests::client::{get, End};
 use tests::experiments::{child_that_ends_during_accept, silent_client, END};
 use tests::processes;
 use tests::server::{wait_for_state, Server};
+use tests::wait_for;
 
 #[test]
 fn the_children_of_3d_stay_and_those_of_a_reaper_do_not() {
@@ -96,17 +97,21 @@ fn a_signal_that_is_ignored_is_not_kept() {
     if !std::path::Path::new("/proc/self/status").exists() {
         return tests::left_out("pending signals", "/proc/PID/status");
     }
+    let mask = |server: &Server, name: &str| {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+        let row = status.lines().find_map(|line| line.strip_prefix(name));
+        u64::from_str_radix(row.unwrap().trim(), 16).unwrap()
+    };
     for (program, pending) in [("webserver3d", 0), ("asks_when_told", 1 << 16)] {
         let server = Server::start(program);
+        // Its handler comes after its first line.
+        wait_for("the handler", || {
+            (mask(&server, "SigCgt:") & pending == pending).then_some(())
+        });
         server.signal(Signal::SIGSTOP);
         server.wait_for_state('T');
         server.signal(Signal::SIGCHLD);
-        let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid()));
-        let status = status.unwrap();
-        let row = status
-            .lines()
-            .find_map(|line| line.strip_prefix("ShdPnd:\t"));
-        let row = u64::from_str_radix(row.unwrap(), 16).unwrap();
+        let row = mask(&server, "ShdPnd:");
         assert_eq!(row, pending, "{program}");
     }
 }
