@@ -43,15 +43,13 @@
 //! ```
 
 mod answer;
+mod patience;
 
 pub use answer::Answer;
+pub use patience::Patience;
 
-use crate::http::{
-    bad_request, chunk_size, field, is_value, Field, Framing, Head, Limits, Refused,
-};
-#[cfg(feature = "clap")]
-use crate::http::{duration, size};
-use crate::http::{HEAD_TOO_LARGE, TARGET_TOO_LONG, TOO_LARGE};
+use crate::http::{bad_request, chunk_size, field, is_value, Field, Framing, Head, Limits};
+use crate::http::{Refused, HEAD_TOO_LARGE, TARGET_TOO_LONG, TOO_LARGE};
 use answer::Form;
 use patience::Wait;
 use std::io::BufRead;
@@ -140,20 +138,20 @@ enum Turn {
     Done,
 }
 
+/// So many bytes, and what is said of more.
+type Limit = (u64, Refused);
+
 type Read<T> = Result<T, Refused>;
 
 const TOO_LATE: Refused = Refused::new(
     "408 Request Timeout",
     "the request does not come in the time that this server waits",
 );
-const HEAD_BREAKS: Refused = bad_request("the head breaks off");
-const BODY_BREAKS: Refused = bad_request("the body breaks off");
 const CHUNK_BROKEN: Refused = bad_request("a chunk does not end where it should");
 
 impl Machine {
     /// The machine of a connection that has been accepted now.
     pub fn new(limits: &Limits, patience: &Patience, now: Instant) -> Machine {
-        let (http_1_0, head_only, keeps) = (false, false, false);
         Machine {
             limits: *limits,
             patience: *patience,
@@ -162,11 +160,7 @@ impl Machine {
             line: 0,
             total: 0,
             turn: Turn::None,
-            form: Form {
-                http_1_0,
-                head_only,
-                keeps,
-            },
+            form: Form::default(),
             waits: false,
             idle: false,
             stops: false,
@@ -219,24 +213,29 @@ impl Machine {
                 };
                 (size, phase, Some(Event::Body(&bytes[..size])))
             }
-            Phase::ChunkEnd => match self.chunk_line(bytes, 2)? {
-                Some(line) => (line.len() + 2, Phase::Size, None),
-                None => return MORE,
-            },
-            Phase::Size => match self.chunk_line(bytes, self.limits.max_chunk_line)? {
-                Some(line) => (line.len() + 2, self.chunk(chunk_size(line)?)?, None),
-                None => return MORE,
-            },
+            Phase::ChunkEnd | Phase::Size => {
+                let (begins, size) = (self.phase == Phase::Size, self.limits.max_chunk_line);
+                let limit = if begins { size } else { 2 };
+                let Some(end) = self.find_end(bytes, [(limit, CHUNK_BROKEN); 2], true)? else {
+                    return MORE;
+                };
+                // A bare line feed does not end it: others do not take it for an end.
+                let line = bytes[..end].strip_suffix(b"\r\n");
+                let line = line.filter(|line| is_value(line)).ok_or(CHUNK_BROKEN)?;
+                let phase = if begins {
+                    self.chunk(chunk_size(line)?)?
+                } else {
+                    Phase::Size
+                };
+                (end, phase, None)
+            }
             Phase::Trailers => {
                 let limits = [(self.limits.max_head, CHUNK_BROKEN); 2];
-                match self.find_end(bytes, limits, is_empty)? {
-                    Some(end) => (
-                        end,
-                        Phase::Whole,
-                        Some(Event::End(trailers(&bytes[..end])?)),
-                    ),
-                    None => return MORE,
-                }
+                let Some(end) = self.find_end(bytes, limits, false)? else {
+                    return MORE;
+                };
+                let fields = trailers(&bytes[..end])?;
+                (end, Phase::Whole, Some(Event::End(fields)))
             }
         };
         self.phase = phase;
@@ -258,11 +257,12 @@ impl Machine {
         if std::mem::take(&mut self.idle) {
             self.reading = Wait(now, 0);
         }
-        let limits = [
-            (self.limits.max_line, TARGET_TOO_LONG.of_request(head)),
-            (self.limits.max_head, HEAD_TOO_LARGE.of_request(head)),
-        ];
-        let Some(end) = self.find_end(head, limits, is_empty)? else {
+        let Limits {
+            max_line, max_head, ..
+        } = self.limits;
+        let limits = [(max_line, TARGET_TOO_LONG), (max_head, HEAD_TOO_LARGE)];
+        let end = self.find_end(head, limits, false);
+        let Some(end) = end.map_err(|refused| refused.of_request(head))? else {
             return Ok((empty, Some(Event::More)));
         };
         let head = Head::parse(&head[..end], &self.limits)?;
@@ -272,17 +272,7 @@ impl Machine {
 
     /// What a head says about the connection (section 9.3).
     fn begin(&mut self, head: &Head, now: Instant) {
-        let mut says = [false; 2];
-        for option in head.list("Connection") {
-            says[0] |= option.eq_ignore_ascii_case(b"close");
-            says[1] |= option.eq_ignore_ascii_case(b"keep-alive");
-        }
-        let http_1_0 = head.version == "HTTP/1.0";
-        self.form = Form {
-            http_1_0,
-            head_only: head.method == "HEAD",
-            keeps: !says[0] && (says[1] || !http_1_0),
-        };
+        self.form = Form::of(head);
         self.phase = match head.framing {
             Framing::Length(length) => Phase::Length(length),
             Framing::Chunked => Phase::Size,
@@ -291,14 +281,9 @@ impl Machine {
         (self.turn, self.total, self.reading) = (Turn::Due, 0, Wait(now, 0));
     }
 
-    /// The end of a line that `ends` a group of lines, if it has come. The first line of
-    /// them, and all together, are at most so long. Goes on where the last call ended.
-    fn find_end(
-        &mut self,
-        bytes: &[u8],
-        limits: [(u64, Refused); 2],
-        ends: fn(&[u8]) -> bool,
-    ) -> Read<Option<usize>> {
+    /// The end of one line, or of lines up to and with an empty one, if it has come. The
+    /// first, and all together, are at most so long. Goes on where the last call ended.
+    fn find_end(&mut self, bytes: &[u8], limits: [Limit; 2], one: bool) -> Read<Option<usize>> {
         loop {
             let (limit, too_long) = limits[usize::from(self.line > 0)];
             let limit = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -308,7 +293,7 @@ impl Machine {
             match room.get(self.line..self.looked) {
                 Some(line) if line.ends_with(b"\n") => {
                     self.line = self.looked;
-                    if ends(line) {
+                    if one || matches!(line, b"\n" | b"\r\n") {
                         self.line = 0;
                         return Ok(Some(std::mem::take(&mut self.looked)));
                     }
@@ -317,17 +302,6 @@ impl Machine {
                 _ => return Ok(None),
             }
         }
-    }
-
-    /// A line between two chunks, without its CRLF, if it has come. A bare line feed
-    /// does not end it: others do not take it for an end.
-    fn chunk_line<'b>(&mut self, bytes: &'b [u8], limit: u64) -> Read<Option<&'b [u8]>> {
-        let Some(end) = self.find_end(bytes, [(limit, CHUNK_BROKEN); 2], |_| true)? else {
-            return Ok(None);
-        };
-        let line = bytes[..end].strip_suffix(b"\r\n");
-        let line = line.filter(|line| is_value(line));
-        line.map(Some).ok_or(CHUNK_BROKEN)
     }
 
     /// What follows the size of a chunk: that of the last is 0.
@@ -343,10 +317,11 @@ impl Machine {
     /// The client has closed its side, and [`Machine::read`] wants more than the
     /// `bytes` that are left.
     pub fn eof(&mut self, bytes: &[u8], now: Instant) -> Event<'static> {
-        match self.phase {
-            Phase::Whole => Event::Paused, // it may still read its answer
-            _ => self.give_up(bytes, [HEAD_BREAKS, BODY_BREAKS], now),
+        if self.phase == Phase::Whole {
+            return Event::Paused; // it may still read its answer
         }
+        let breaks = ["the head breaks off", "the body breaks off"];
+        self.give_up(bytes, breaks.map(bad_request), now)
     }
 
     /// What comes of waiting, with the `bytes` that are left: [`Event::More`] before the
@@ -360,12 +335,8 @@ impl Machine {
     }
 
     /// The rest does not come: of a head, or of a body.
-    fn give_up(
-        &mut self,
-        bytes: &[u8],
-        [head, body]: [Refused; 2],
-        now: Instant,
-    ) -> Event<'static> {
+    fn give_up(&mut self, bytes: &[u8], why: [Refused; 2], now: Instant) -> Event<'static> {
+        let [head, body] = why;
         match self.phase {
             Phase::Head if self.looked > 0 => self.refuse(head.of_request(bytes), now),
             Phase::Head | Phase::Whole | Phase::Over => self.close(now),
@@ -419,7 +390,7 @@ impl Machine {
     /// said that the connection closes.
     pub fn answered(&mut self, answer: Answer, now: Instant) {
         self.turn = Turn::Done;
-        if !answer.keeps() || self.stops || self.phase == Phase::Over {
+        if !answer.keeps() || self.phase == Phase::Over {
             self.close(now);
         } else if self.phase == Phase::Whole {
             self.next(now);
@@ -454,23 +425,20 @@ impl Machine {
         }
     }
 
-    /// Until when to wait for the client; none while it waits for its answer.
+    /// Until when to wait for the client; none while it waits for its answer, and where
+    /// that time is beyond what the clock can count.
     pub fn deadline(&self) -> Option<Instant> {
         let patience = match self.phase {
             _ if self.sending.is_some() => self.patience.send_timeout,
             Phase::Head if self.idle => self.patience.keep_alive,
             Phase::Head => self.patience.head_timeout,
-            Phase::Whole => return None,
-            Phase::Over => self.limits.linger,
+            Phase::Over if self.turn == Turn::None || self.turn == Turn::Done => self.limits.linger,
+            Phase::Whole | Phase::Over => return None,
             _ => self.patience.body_timeout,
         };
         let Wait(since, _) = self.sending.unwrap_or(self.reading);
         since.checked_add(patience)
     }
-}
-
-fn is_empty(line: &[u8]) -> bool {
-    matches!(line, b"\n" | b"\r\n")
 }
 
 /// The fields behind the last chunk, each on a line that ends with CRLF.

@@ -1,11 +1,12 @@
 //! What a server sends: the form of an answer.
 
+use crate::http::Head;
 use crate::respond::check_header;
 use crate::{Header, Result};
 use std::io::Write;
 
 /// What a request says about the form of its answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Form {
     /// The request is of HTTP/1.0.
     pub http_1_0: bool,
@@ -13,6 +14,24 @@ pub(super) struct Form {
     pub head_only: bool,
     /// Another request may follow it.
     pub keeps: bool,
+}
+
+impl Form {
+    /// Section 9.3: HTTP/1.1 keeps a connection unless it is told to close it, HTTP/1.0
+    /// closes it unless it is told to keep it.
+    pub fn of(head: &Head) -> Form {
+        let (mut close, mut keep) = (false, false);
+        for option in head.list("Connection") {
+            close |= option.eq_ignore_ascii_case(b"close");
+            keep |= option.eq_ignore_ascii_case(b"keep-alive");
+        }
+        let http_1_0 = head.version == "HTTP/1.0";
+        Form {
+            http_1_0,
+            head_only: head.method == "HEAD",
+            keeps: !close && (keep || !http_1_0),
+        }
+    }
 }
 
 /// The form of an answer: what its head says about the connection, and what stands
