@@ -1,8 +1,12 @@
-//! Requests of libFuzzer's making. `invariants.rs` says what must hold for them;
-//! the README how to run this.
+//! Requests of libFuzzer's making. `invariants.rs` says what must hold for one of them,
+//! `machine.rs` for all of a connection; the README how to run this.
 
 #![no_main]
 
 mod invariants;
+mod machine;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| invariants::check(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    invariants::check(bytes);
+    machine::check(bytes);
+});

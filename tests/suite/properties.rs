@@ -5,8 +5,9 @@
 
 #[path = "../fuzz/invariants.rs"]
 mod invariants;
+#[path = "../fuzz/machine.rs"]
+mod machine;
 
-use invariants::check;
 use proptest::collection::vec;
 use proptest::prelude::{any, prop_oneof, Just, Strategy};
 use proptest::sample::{select, Index};
@@ -34,7 +35,10 @@ fn the_seeds_hold() {
     let seeds = seeds();
     assert!(seeds.len() >= 40, "{} seeds", seeds.len());
     for (name, bytes) in seeds {
-        let held = catch_unwind(|| check(&bytes));
+        let held = catch_unwind(|| {
+            invariants::check(&bytes);
+            machine::check(&bytes);
+        });
         assert!(held.is_ok(), "tests/fuzz/seeds/{name} does not hold");
     }
 }
@@ -177,8 +181,12 @@ fn mutated_requests_hold() {
                 .for_each(|mutation| mutation.apply(&mut bytes));
             Bytes(bytes)
         });
-    let result = TestRunner::new(config).run(&request, |Bytes(request)| {
-        check(&request);
+    let connection = (request, vec(any::<Index>(), 0..6));
+    let result = TestRunner::new(config).run(&connection, |(Bytes(request), cuts)| {
+        invariants::check(&request);
+        machine::check(&request);
+        let places = cuts.iter().map(|cut| cut.index(request.len() + 1));
+        machine::check_cut(&request, places.collect());
         Ok(())
     });
     result.unwrap_or_else(|error| panic!("{error}"));
