@@ -17,13 +17,38 @@ struct Conversation {
     refused: Option<&'static str>,
 }
 
+/// A request, as far as it came.
 #[derive(Debug, PartialEq, Eq)]
-struct Request {
-    /// As its head says it.
-    head: String,
-    /// As far as it came.
-    body: Vec<u8>,
-    whole: bool,
+pub struct Request {
+    pub method: String,
+    pub target: Vec<u8>,
+    /// Everything that the head says.
+    pub head: String,
+    pub body: Vec<u8>,
+    /// The fields behind the body, their names in small letters.
+    pub trailers: Vec<(String, Vec<u8>)>,
+    pub whole: bool,
+}
+
+impl Request {
+    fn of(head: &Head) -> Request {
+        Request {
+            method: head.method.to_string(),
+            target: head.target.to_vec(),
+            head: format!("{head:?}"),
+            body: Vec::new(),
+            trailers: Vec::new(),
+            whole: false,
+        }
+    }
+}
+
+/// The requests that have come whole, and whether something else came behind them.
+pub fn requests(bytes: &[u8]) -> (Vec<Request>, bool) {
+    let seen = by_machine(&[bytes]);
+    let mut requests = seen.requests;
+    requests.retain(|request| request.whole);
+    (requests, seen.refused.is_some())
 }
 
 /// Reads all requests that `bytes` begin with, and checks each.
@@ -33,7 +58,11 @@ struct Request {
 /// When something does not hold.
 pub fn check(bytes: &[u8]) {
     let whole = by_machine(&[bytes]);
-    assert_eq!(whole, by_reader(bytes), "the two readers differ");
+    let mut pulled = by_reader(bytes);
+    for (request, by_machine) in pulled.requests.iter_mut().zip(&whole.requests) {
+        request.trailers = by_machine.trailers.clone(); // it passes over them
+    }
+    assert_eq!(whole, pulled, "the two readers differ");
     let size = 1 + bytes.len() % 13;
     let pieces: Vec<&[u8]> = bytes.chunks(size).collect();
     assert_eq!(by_machine(&pieces), whole, "in pieces of {size}");
@@ -103,9 +132,7 @@ fn take(machine: &mut Machine, seen: &mut Conversation, event: Event, now: Insta
     match event {
         Event::Head(head) => {
             assert!(seen.requests.last().is_none_or(|request| request.whole));
-            let (body, whole) = (Vec::new(), false);
-            let head = format!("{head:?}");
-            seen.requests.push(Request { head, body, whole });
+            seen.requests.push(Request::of(&head));
             return;
         }
         Event::Refused(refused) => seen.refused = Some(refused.status),
@@ -114,7 +141,12 @@ fn take(machine: &mut Machine, seen: &mut Conversation, event: Event, now: Insta
             assert!(!request.whole, "a request has one end");
             match event {
                 Event::Body(piece) => return request.body.extend_from_slice(piece),
-                Event::End(_) => request.whole = true,
+                Event::End(fields) => {
+                    let fields = fields.iter();
+                    let fields = fields.map(|(name, value)| (name.to_lowercase(), value.to_vec()));
+                    request.trailers = fields.collect();
+                    request.whole = true;
+                }
                 event => panic!("{event:?}"),
             }
         }
@@ -169,8 +201,9 @@ fn by_reader(bytes: &[u8]) -> Conversation {
             "HTTP/1.1" => true,
             _ => says(b"keep-alive"),
         };
-        let head = format!("{head:?}");
-        seen.requests.push(Request { head, body, whole });
+        let mut request = Request::of(&head);
+        (request.body, request.whole) = (body, whole);
+        seen.requests.push(request);
         match read {
             Err(error) => return refuse(seen, *Refused::of(&error).expect("bytes can be read")),
             Ok(_) if !keeps => return seen,

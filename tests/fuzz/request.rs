@@ -3,10 +3,12 @@
 
 #![no_main]
 
+mod by_hyper;
 mod invariants;
 mod machine;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     invariants::check(bytes);
     machine::check(bytes);
+    by_hyper::check(bytes);
 });

@@ -3,6 +3,9 @@
 //!
 //! `SEED` sets another start for the mutations, `CASES` another number of them.
 
+#[cfg(feature = "frameworks")]
+#[path = "../fuzz/by_hyper.rs"]
+mod by_hyper;
 #[path = "../fuzz/invariants.rs"]
 mod invariants;
 #[path = "../fuzz/machine.rs"]
@@ -38,6 +41,8 @@ fn the_seeds_hold() {
         let held = catch_unwind(|| {
             invariants::check(&bytes);
             machine::check(&bytes);
+            #[cfg(feature = "frameworks")]
+            by_hyper::check(&bytes);
         });
         assert!(held.is_ok(), "tests/fuzz/seeds/{name} does not hold");
     }
@@ -185,6 +190,8 @@ fn mutated_requests_hold() {
     let result = TestRunner::new(config).run(&connection, |(Bytes(request), cuts)| {
         invariants::check(&request);
         machine::check(&request);
+        #[cfg(feature = "frameworks")]
+        by_hyper::check(&request);
         let places = cuts.iter().map(|cut| cut.index(request.len() + 1));
         machine::check_cut(&request, places.collect());
         Ok(())

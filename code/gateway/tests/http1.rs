@@ -437,6 +437,37 @@ fn the_search_goes_on_where_it_ended() {
     assert!(matches!(event, Event::Head(_)), "{event:?}");
 }
 
+/// The length of a body is counted for each request, chunk by chunk.
+#[test]
+fn each_body_has_its_own_limit() {
+    let limits = Limits {
+        max_body: 3,
+        ..LIMITS
+    };
+    for (chunks, bodies) in [
+        ("2\r\nab\r\n1\r\nc\r\n0\r\n\r\n", 3),
+        ("2\r\nab\r\n2\r\ncd\r\n0\r\n\r\n", 0),
+        ("4\r\nabcd\r\n0\r\n\r\n", 0),
+    ] {
+        let mut server = Server::new();
+        server.machine = Machine::new(&limits, &PATIENCE, server.now);
+        let head = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+        server.receive([head, chunks].concat().repeat(3).as_bytes());
+        assert_eq!(
+            server.story.matches("\"abc\" .").count(),
+            bodies,
+            "{}",
+            server.story
+        );
+        assert_eq!(
+            server.story.contains("!413"),
+            bodies == 0,
+            "{}",
+            server.story
+        );
+    }
+}
+
 // Between a request and its answer.
 
 /// The machine behind this head, and the answer to it.
