@@ -10,5 +10,7 @@ mod machine;
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     invariants::check(bytes);
     machine::check(bytes);
+    let cut = bytes.iter().map(|byte| usize::from(*byte)).sum::<usize>() % (bytes.len() + 1);
+    machine::check_cut(bytes, vec![cut]);
     by_hyper::check(bytes);
 });
