@@ -55,6 +55,7 @@ use patience::Wait;
 use std::io::BufRead;
 use std::time::Instant;
 
+// ANCHOR: event
 /// What has come of the bytes that were read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
@@ -76,7 +77,9 @@ pub enum Event<'a> {
     /// waits, then close in stages (section 9.6). From [`Machine::late`]: close at once.
     Closed,
 }
+// ANCHOR_END: event
 
+// ANCHOR: machine
 /// One side of a conversation: reads requests, one after the other, and knows whether
 /// the next may come.
 #[derive(Debug)]
@@ -104,7 +107,9 @@ pub struct Machine {
     /// The wait for room to send what is there, if there is something.
     sending: Option<Wait>,
 }
+// ANCHOR_END: machine
 
+// ANCHOR: phase
 /// What is read next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -124,7 +129,9 @@ enum Phase {
     /// Nothing any more.
     Over,
 }
+// ANCHOR_END: phase
 
+// ANCHOR: turn
 /// How far the answer to this request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
@@ -137,7 +144,9 @@ enum Turn {
     /// It has been answered, and the rest of its body is passed over.
     Done,
 }
+// ANCHOR_END: turn
 
+// ANCHOR: refusals
 /// So many bytes, and what is said of more.
 type Limit = (u64, Refused);
 
@@ -148,7 +157,9 @@ const TOO_LATE: Refused = Refused::new(
     "the request does not come in the time that this server waits",
 );
 const CHUNK_BROKEN: Refused = bad_request("a chunk does not end where it should");
+// ANCHOR_END: refusals
 
+// ANCHOR: new
 impl Machine {
     /// The machine of a connection that has been accepted now.
     pub fn new(limits: &Limits, patience: &Patience, now: Instant) -> Machine {
@@ -168,7 +179,9 @@ impl Machine {
             sending: None,
         }
     }
+    // ANCHOR_END: new
 
+    // ANCHOR: read
     /// Reads on. `bytes` are those that earlier calls have left unused, and what has
     /// come since. The answer says how many have been used now, from their beginning,
     /// and what they mean. To be called again, with the rest, until it says
@@ -194,7 +207,9 @@ impl Machine {
             }
         }
     }
+    // ANCHOR_END: read
 
+    // ANCHOR: step
     /// Reads one thing: how many bytes it took, and the event, if it is one.
     fn step<'b>(&mut self, bytes: &'b [u8], now: Instant) -> Read<(usize, Option<Event<'b>>)> {
         const MORE: Read<(usize, Option<Event>)> = Ok((0, Some(Event::More)));
@@ -204,6 +219,8 @@ impl Machine {
             Phase::Over => return Ok((bytes.len(), Some(Event::Closed))),
             Phase::Length(0) => (0, Phase::Whole, Some(Event::End(Vec::new()))),
             _ if bytes.is_empty() => return MORE,
+            // ANCHOR_END: step
+            // ANCHOR: body
             Phase::Length(left) | Phase::Chunk(left) => {
                 let size = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
                 let phase = match (self.phase, left - size as u64) {
@@ -213,6 +230,8 @@ impl Machine {
                 };
                 (size, phase, Some(Event::Body(&bytes[..size])))
             }
+            // ANCHOR_END: body
+            // ANCHOR: chunk_line
             Phase::ChunkEnd | Phase::Size => {
                 let (begins, size) = (self.phase == Phase::Size, self.limits.max_chunk_line);
                 let limit = if begins { size } else { 2 };
@@ -229,6 +248,8 @@ impl Machine {
                 };
                 (end, phase, None)
             }
+            // ANCHOR_END: chunk_line
+            // ANCHOR: trailers
             Phase::Trailers => {
                 let limits = [(self.limits.max_head, CHUNK_BROKEN); 2];
                 let Some(end) = self.find_end(bytes, limits, false)? else {
@@ -243,7 +264,9 @@ impl Machine {
         self.reading.moved(used, self.patience.pace, now);
         Ok((used, event))
     }
+    // ANCHOR_END: trailers
 
+    // ANCHOR: head
     /// A head, if it has come. Empty lines before it are passed over (section 2.2).
     fn head<'b>(&mut self, bytes: &'b [u8], now: Instant) -> Read<(usize, Option<Event<'b>>)> {
         let mut head = bytes;
@@ -269,7 +292,9 @@ impl Machine {
         self.begin(&head, now);
         Ok((empty + end, Some(Event::Head(head))))
     }
+    // ANCHOR_END: head
 
+    // ANCHOR: begin
     /// What a head says about the connection (section 9.3).
     fn begin(&mut self, head: &Head, now: Instant) {
         self.form = Form::of(head);
@@ -280,7 +305,9 @@ impl Machine {
         self.waits = head.expects_continue() && head.framing != Framing::Length(0);
         (self.turn, self.total, self.reading) = (Turn::Due, 0, Wait(now, 0));
     }
+    // ANCHOR_END: begin
 
+    // ANCHOR: find_end
     /// The end of one line, or of lines up to and with an empty one, if it has come. The
     /// first, and all together, are at most so long. Goes on where the last call ended.
     fn find_end(&mut self, bytes: &[u8], limits: [Limit; 2], one: bool) -> Read<Option<usize>> {
@@ -303,7 +330,9 @@ impl Machine {
             }
         }
     }
+    // ANCHOR_END: find_end
 
+    // ANCHOR: chunk
     /// What follows the size of a chunk: that of the last is 0.
     fn chunk(&mut self, size: u64) -> Read<Phase> {
         self.total = self.total.saturating_add(size);
@@ -313,7 +342,9 @@ impl Machine {
             size => Ok(Phase::Chunk(size)),
         }
     }
+    // ANCHOR_END: chunk
 
+    // ANCHOR: eof
     /// The client has closed its side, and [`Machine::read`] wants more than the
     /// `bytes` that are left.
     pub fn eof(&mut self, bytes: &[u8], now: Instant) -> Event<'static> {
@@ -343,7 +374,9 @@ impl Machine {
             _ => self.refuse(body, now),
         }
     }
+    // ANCHOR_END: eof
 
+    // ANCHOR: refuse
     /// There is no request after this one.
     fn refuse(&mut self, refused: Refused, now: Instant) -> Event<'static> {
         self.close(now);
@@ -360,7 +393,9 @@ impl Machine {
         (self.phase, self.waits, self.reading) = (Phase::Over, false, Wait(now, 0));
         Event::Closed
     }
+    // ANCHOR_END: refuse
 
+    // ANCHOR: stop
     /// This server stops. A request that has begun is answered, with `Connection: close`
     /// (section 9.6), and none after it; if there is none, the conversation is over.
     pub fn stop(&mut self, now: Instant) {
@@ -369,7 +404,9 @@ impl Machine {
             self.close(now);
         }
     }
+    // ANCHOR_END: stop
 
+    // ANCHOR: answer
     /// The form of the answer to this request, or to its refusal. To be asked for once:
     /// a request has one answer.
     ///
@@ -398,13 +435,15 @@ impl Machine {
     }
 
     fn next(&mut self, now: Instant) {
-        (self.turn, self.phase) = (Turn::None, Phase::Head);
+        (self.turn, self.phase, self.form) = (Turn::None, Phase::Head, Form::default());
         (self.idle, self.reading) = (true, Wait(now, 0));
         if self.stops {
             self.close(now);
         }
     }
+    // ANCHOR_END: answer
 
+    // ANCHOR: go_on
     /// What to send before waiting for a body: the interim answer that its client waits
     /// for (RFC 9110, section 10.1.1), or nothing. Not behind the beginning of an answer.
     pub fn go_on(&mut self) -> &'static [u8] {
@@ -413,7 +452,9 @@ impl Machine {
             false => b"",
         }
     }
+    // ANCHOR_END: go_on
 
+    // ANCHOR: sent
     /// So many bytes have been sent, and so many still wait, because the client reads
     /// slowly. To be told after each attempt.
     pub fn sent(&mut self, bytes: usize, waiting: usize, now: Instant) {
@@ -424,7 +465,9 @@ impl Machine {
             None => self.sending = Some(Wait(now, 0)),
         }
     }
+    // ANCHOR_END: sent
 
+    // ANCHOR: deadline
     /// Until when to wait for the client; none while it waits for its answer, and where
     /// that time is beyond what the clock can count.
     pub fn deadline(&self) -> Option<Instant> {
@@ -440,7 +483,9 @@ impl Machine {
         since.checked_add(patience)
     }
 }
+// ANCHOR_END: deadline
 
+// ANCHOR: fields
 /// The fields behind the last chunk, each on a line that ends with CRLF.
 fn trailers(lines: &[u8]) -> Read<Vec<Field<'_>>> {
     let lines = lines.split_inclusive(|byte| *byte == b'\n');
@@ -448,3 +493,4 @@ fn trailers(lines: &[u8]) -> Read<Vec<Field<'_>>> {
     let fields = lines.filter(|line| *line != Ok(b""));
     fields.map(|line| field(line?)).collect()
 }
+// ANCHOR_END: fields

@@ -503,8 +503,9 @@ fn the_next_request_waits_for_the_answer() {
 /// follows it.
 #[test]
 fn nothing_follows_half_an_answer() {
-    let halves: [fn(&mut Answer); 5] = [
+    let halves: [fn(&mut Answer); 6] = [
         |_| {},
+        |answer| answer.end(&[], &mut Vec::new()).unwrap(),
         |answer| {
             answer.begin(200, Some(0));
         },

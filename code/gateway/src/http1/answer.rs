@@ -5,6 +5,7 @@ use crate::respond::check_header;
 use crate::{Header, Result};
 use std::io::Write;
 
+// ANCHOR: form
 /// What a request says about the form of its answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Form {
@@ -33,7 +34,9 @@ impl Form {
         }
     }
 }
+// ANCHOR_END: form
 
+// ANCHOR: state
 /// The form of an answer: what its head says about the connection, and what stands
 /// between the pieces of its body (sections 6.3 and 7.1). It may go to another thread
 /// than the machine that made it, and comes back with
@@ -58,7 +61,9 @@ enum State {
     UntilClose,
     Over,
 }
+// ANCHOR_END: state
 
+// ANCHOR: interim
 impl Answer {
     pub(super) fn new(form: Form) -> Answer {
         let state = State::New;
@@ -81,7 +86,9 @@ impl Answer {
         }
         Ok(())
     }
+    // ANCHOR_END: interim
 
+    // ANCHOR: begin
     /// The fields that the head of this answer needs, besides `Content-Length`, each
     /// with its CRLF: for a status with this code, and a body of `length` bytes, as
     /// `Content-Length` says, or one that is not known yet.
@@ -101,7 +108,9 @@ impl Answer {
             (_, false, _) => "Connection: close\r\n",
         }
     }
+    // ANCHOR_END: begin
 
+    // ANCHOR: piece
     /// What stands before a piece of the body of so many bytes, and how many of them
     /// may be sent: none if there is no body, and none beyond the length. Behind the
     /// piece stands [`Answer::after`]. For whoever sends it from where it is.
@@ -139,7 +148,9 @@ impl Answer {
             out.extend_from_slice(self.after());
         }
     }
+    // ANCHOR_END: piece
 
+    // ANCHOR: end
     /// The end of the body; behind chunks, with these fields (section 7.1.2), which are
     /// for a client that has asked for them with `TE: trailers`. Without this call, and
     /// with fewer bytes than were promised, the answer is broken off, and the client
@@ -165,7 +176,9 @@ impl Answer {
         self.form.keeps && self.state == State::Over
     }
 }
+// ANCHOR_END: end
 
+// ANCHOR: lines
 fn check(fields: &[Header]) -> Result<()> {
     let mut checked = fields.iter().map(|(name, value)| check_header(name, value));
     checked.find(|check| check.is_err()).unwrap_or(Ok(()))
@@ -181,3 +194,4 @@ fn lines(fields: &[Header], out: &mut Vec<u8>) {
     }
     out.extend_from_slice(b"\r\n");
 }
+// ANCHOR_END: lines

@@ -4,6 +4,7 @@
 use crate::http::{duration, size};
 use std::time::{Duration, Instant};
 
+// ANCHOR: patience
 /// How long a server waits for a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "clap", derive(clap::Args))]
@@ -35,7 +36,9 @@ impl Patience {
         pace: 64 << 10,
     };
 }
+// ANCHOR_END: patience
 
+// ANCHOR: wait
 /// When a wait began, and how many bytes have moved since.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wait(pub Instant, pub u64);
@@ -49,3 +52,4 @@ impl Wait {
         }
     }
 }
+// ANCHOR_END: wait
