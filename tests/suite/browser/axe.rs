@@ -15,17 +15,19 @@
 //!   chosen without them.
 //!
 //! A theme changes colours and nothing else, and so does paper. So for these the page is
-//! not opened again: the theme is chosen in place, and then paper in every theme. The rule
-//! for colours is by far the slowest, and the same few colours come back on all pages. So
-//! each combination of a text's colour, its size and weight, and all that is painted behind
-//! it is judged by axe once for each theme, on the first page that has it. A combination that
-//! axe could not judge there, such as under something else, is given to it on later pages.
+//! not opened again: each theme is chosen in place, on the screen and then on paper. The
+//! rule for colours is by far the slowest, and the same few colours come back on all pages.
+//! What it says follows from the text's colour, its size and weight, and all that is painted
+//! behind it. So each such combination that occurs anywhere is judged once, on the first
+//! page that has it. What axe cannot judge there, such as a text that is under something
+//! else, is given to it again on two more pages. The parent module computes the contrast of
+//! all texts in all themes, and leaves out the colours of highlighted code.
 //!
-//! What is on a page only after a key or a click, the list of themes, the search and the help, is the
-//! same everywhere, so it is looked at on the first page, in every theme.
+//! What a page shows only after a key or a click, the list of themes, the search and the
+//! help, is the same everywhere, so it is looked at on one page, in every theme.
 //!
-//! The keyboard is the parent module's; of axe's rules, those say that what scrolls can be
-//! reached and that nothing takes the focus that is hidden.
+//! What the keyboard does is tried by the parent module. Of axe's rules, some say that what
+//! scrolls can be reached, and that nothing hidden takes the focus.
 
 use super::{chromium, pages, serve, source, Browser, THEMES, WIDTHS};
 use serde_json::{json, Value};
@@ -163,8 +165,10 @@ const PROBE: &str = r#"<!DOCTYPE html>
 
 const [NARROW, MIDDLE, WIDE] = WIDTHS;
 
-// Of each theme, the combinations of colours that axe has judged.
-const judged = new Map();
+// The combinations of colours that axe has judged, and on how many pages it was asked.
+const judged = new Set();
+const asked = new Map();
+const MOST_TRIES = 3;
 
 async function lookAt(page) {
     let frame = await open(page, 'as it opens', `/${page}?theme=${THEMES[0]}`);
@@ -269,23 +273,25 @@ async function choose(page, { doc }, theme) {
     }
 }
 
-// Has axe judge the colours that it has not judged yet in this theme.
+// Has axe judge the colours that it has not judged yet.
 async function colours(page, frame, theme, width, how) {
     await report(page, `${theme} ${width} px ${how}`, async (told) => {
-        const known = judged.get(theme) || new Set();
-        judged.set(theme, known);
         const combinations = new Map();
         for (const [element, combination] of texts(frame)) {
             const all = combinations.get(combination) || [];
+            const open = !judged.has(combination) && (asked.get(combination) || 0) < MOST_TRIES;
             // Some may be under something else, so three of them.
-            if (!known.has(combination) && all.length < 3) {
+            if (open && all.length < 3) {
                 combinations.set(combination, [...all, element]);
             }
+        }
+        for (const combination of combinations.keys()) {
+            asked.set(combination, (asked.get(combination) || 0) + 1);
         }
         const elements = [...combinations.values()].flat();
         told.texts = elements.length;
         return elements.length ? await run(frame, elements, COLOURS, (element) => {
-            known.add(combinationOf(frame.win, element, new Map()));
+            judged.add(combinationOf(frame.win, element, new Map()));
         }) : [];
     });
 }
