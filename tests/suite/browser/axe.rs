@@ -4,24 +4,21 @@
 //! `npm install --no-save --prefix target/axe axe-core`. With `AXE_PAGES=part1/` it looks at
 //! the pages whose paths contain that, and with `AXE_TIMES=1` it tells where the time went.
 //!
-//! A page is opened twice, and axe looks at it, with all that can be opened open:
+//! A page is opened twice, and everything that opens on it is opened:
 //!
-//! - 360 px wide, light: all rules.
-//! - 1600 px wide, where the table of contents stands beside the page: all rules again but
-//!   that for colours. Between these widths nothing comes or goes but what wraps and
-//!   scrolls, and the parent module looks at a third.
-//! - Without its scripts, 360 px wide: all rules but two, on what the book itself says.
-//!   What mdBook frames it with would be put in order by the scripts. No theme can be
-//!   chosen without them.
+//! - 360 px wide, with its scripts: all rules. They are applied again at 1600 px, where the
+//!   table of contents stands beside the page. Between these widths the text wraps and wide
+//!   things scroll, and nothing else changes; the parent module looks at 768 px too.
+//! - 360 px wide, without its scripts: all rules but two, to what the book itself says.
+//!   mdBook's frame around it is put in order by the scripts, and so is what scrolls.
 //!
-//! A theme changes colours and nothing else, and so does paper. So for these the page is
-//! not opened again: each theme is chosen in place, on the screen and then on paper. The
-//! rule for colours is by far the slowest, and the same few colours come back on all pages.
-//! What it says follows from the text's colour, its size and weight, and all that is painted
-//! behind it. So each such combination that occurs anywhere is judged once, on the first
-//! page that has it. What axe cannot judge there, such as a text that is under something
-//! else, is given to it again on two more pages. The parent module computes the contrast of
-//! all texts in all themes, and leaves out the colours of highlighted code.
+//! The rule for colours is by far the slowest. What it says follows from the text's colour,
+//! its size and weight, and all that is painted behind it, and the same few combinations of
+//! these come back on all pages. So every text of every page is looked up in all five themes,
+//! each chosen in place, on the screen and on paper, and axe judges a combination where it is
+//! met first. Where it cannot, because the text is under something else for instance, it is
+//! asked again on two more pages. The parent module computes the contrast of all texts in all
+//! themes, and leaves out the colours of highlighted code.
 //!
 //! What a page shows only after a key or a click, the list of themes, the search and the
 //! help, is the same everywhere, so it is looked at on one page, in every theme.
