@@ -168,6 +168,7 @@ fn handle_request(
         let mut environ = request.environ(server, SOFTWARE);
         environ.multiprocess = false; // no other process calls it meanwhile
         environ.run_once = true; // the process ends after this request
+
         // SAFETY: turns is open. The lock ends with this process, however that ends.
         if unsafe { libc::lockf(turns.as_raw_fd(), libc::F_LOCK, 0) } == -1 {
             complain(format!("lockf: {}", Errno::last()));

@@ -156,6 +156,7 @@ fn handle_request(
         let mut environ = request.environ(server, SOFTWARE);
         environ.multiprocess = true;
         environ.run_once = true; // the process ends after this request
+
         // SAFETY: it sets the clock of this process, whose SIGALRM has its default.
         unsafe { libc::alarm(PATIENCE) };
         let outcome = respond(application, environ, output);
