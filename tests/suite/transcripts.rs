@@ -7,7 +7,7 @@
 //!   own and stays until its page ends, or until a `^C`. A block that does not
 //!   begin with a command goes on in the terminal of the last server, and shows
 //!   what that has printed since it was last seen.
-//! - Port 8888 of the page is a free port here, and 3000 another.
+//! - Port 8888 of the page is a free port here, and so are 3000, the book's, and 8000.
 //! - `cargo run --bin NAME` goes through cargo the first time that a page types it in
 //!   a run of the tests, and after that is the program that cargo has built.
 //! - In a block of a stage, `cargo run` starts that stage, as the reader's own package
@@ -454,8 +454,12 @@ impl Default for Places {
 impl Places {
     /// Takes a free port for each that the text, or the server, will need.
     fn take_for(&mut self, text: &str, served: Option<&str>) {
-        for port in ["8888", "3000"] {
-            let own = served.is_some_and(|name| (name == "book") == (port == "3000"));
+        for port in ["8888", "3000", "8000"] {
+            let own = served.is_some_and(|name| match port {
+                "3000" => name == "book",
+                "8888" => name != "book",
+                _ => false,
+            });
             let taken = self.ports.iter().any(|(page, _)| *page == port);
             let visited = port == "8888" && run_client(text).is_some();
             if (own || visited || text.contains(port)) && !taken {

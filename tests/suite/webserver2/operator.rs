@@ -2,6 +2,7 @@
 
 use super::{ask, echoed, whole};
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
 use tests::client::get;
 use tests::programs;
 use tests::server::{run_to_end, Server};
@@ -98,6 +99,19 @@ fn what_cannot_be_served_is_one_clear_line() {
             );
         }
     }
+}
+
+/// A reader's copy is of no package of the course, whatever its name ends in.
+#[test]
+fn a_copy_names_no_package_of_the_course() {
+    let mut command = programs::command("webserver2 nosuch:app");
+    let (code, _, errors) = run_to_end(command.arg0("my-webserver2"));
+    assert_eq!(code, Some(1));
+    assert!(
+        errors.starts_with("there is no module `nosuch`; "),
+        "{errors}"
+    );
+    assert!(!errors.contains(" -p "), "{errors}");
 }
 
 /// An option that does not exist, one with a value that is none, and a word too many
