@@ -209,6 +209,22 @@ fn follow(
 }
 
 /// No page, style or script of the book makes the browser ask another host.
+/// A link leads to the first of two that have one name, and a browser says nothing.
+#[test]
+fn no_page_gives_a_name_twice() {
+    let mut twice = Vec::new();
+    for (path, page) in pages().iter() {
+        let mut seen = BTreeSet::new();
+        for element in all(page, "[id]") {
+            let id = element.attr("id").unwrap_or_default();
+            if !seen.insert(id) {
+                twice.push(format!("{}: {id}", source(path)));
+            }
+        }
+    }
+    assert!(twice.is_empty(), "names given twice:\n{}", twice.join("\n"));
+}
+
 #[test]
 fn no_page_asks_a_foreign_host() {
     let mut asks = Vec::new();
