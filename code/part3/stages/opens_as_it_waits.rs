@@ -1,10 +1,10 @@
-//! opens_as_it_waits: looks_at_a_flag with the signal blocked except in ppoll.
+//! opens_as_it_waits: looks_at_a_flag with the signal blocked except in pselect.
 //!
 //!     cargo run --bin opens_as_it_waits [ADDRESS]
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::poll::{ppoll, PollFd, PollFlags};
+use nix::sys::select::{pselect, FdSet};
 use nix::sys::signal::{sigaction, SaFlags, SigAction, SigHandler, SigSet, Signal};
 use nix::sys::socket::{self, listen, Backlog};
 use nix::sys::wait::{waitpid, WaitPidFlag, WaitStatus};
@@ -82,7 +82,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
     // SAFETY: note stores into an atomic and does nothing else.
     let installed = unsafe { sigaction(Signal::SIGCHLD, &action) };
     installed.map_err(|errno| failed("sigaction", errno))?;
-    // Blocked here, and let in while ppoll waits.
+    // Blocked here, and let in while pselect waits.
     let blocked = SigSet::from(Signal::SIGCHLD).thread_block();
     blocked.map_err(|errno| failed("pthread_sigmask", errno))?;
 
@@ -91,12 +91,13 @@ fn serve_forever(address: &str) -> io::Result<()> {
             reap();
         }
         thread::sleep(GAP);
-        let mut sources = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
-        match ppoll(&mut sources, None, Some(SigSet::empty())) {
+        let mut sources = FdSet::new();
+        sources.insert(listener.as_fd());
+        match pselect(None, &mut sources, None, None, None, &SigSet::empty()) {
             Ok(_) => {}
             // The handler has run, and the loop looks.
             Err(Errno::EINTR) => continue,
-            Err(errno) => return Err(failed("ppoll", errno)),
+            Err(errno) => return Err(failed("pselect", errno)),
         }
         let connection = match accept(&listener) {
             Ok(connection) => connection,
