@@ -388,7 +388,7 @@ fn programs_can_be_copied() {
 /// and runs is known from its file, which the transcripts start.)
 #[test]
 fn stages_can_be_typed() {
-    let stages = course().programs.into_iter().filter(Program::is_stage);
+    let stages = course().programs.iter().cloned().filter(Program::is_stage);
     let mut packages: BTreeMap<BTreeSet<String>, Vec<(String, String)>> = BTreeMap::new();
     let (course, copies) = (course(), copies());
     let libraries = format!("path = \"{}/", copies.display());
@@ -648,8 +648,8 @@ fn parts_can_be_copied() {
             continue;
         }
         let folder = copies.join(&name);
-        for library in course().libraries {
-            copy(&book::root().join(library.folder), &copies);
+        for library in &course().libraries {
+            copy(&book::root().join(&library.folder), &copies);
         }
         for file in files(&code.join(&name)) {
             let mut text = fs::read_to_string(code.join(&name).join(&file)).unwrap();
