@@ -128,7 +128,7 @@ fn every_exercise_has_wrong_answers_and_every_wrong_answer_an_exercise() {
         .collect();
     assert_eq!(asked, kept);
     // And every solution of a part is that of an exercise.
-    let solutions = course().programs.into_iter();
+    let solutions = course().programs.iter().cloned();
     let solutions = solutions.filter(|program| program.file.starts_with("code"));
     let solutions =
         solutions.filter(|program| program.file.display().to_string().contains("/solutions/"));
@@ -2034,6 +2034,12 @@ fn keeps_orphans() {
                 let answer = patiently(server, client.try_send(get("/")));
                 let whole = answer.ends_with(END);
                 ensure(whole, format!("a client got {answer:?}"))?;
+                // It has not ended yet when its client has the answer, and the server
+                // may ask for the ended as soon as the next client comes.
+                tests::wait_for("the end of the orphan", || {
+                    let ended = server.children().iter().all(|child| child.state == 'Z');
+                    ended.then_some(())
+                });
             }
             let zombies = server.lasting_zombies();
             let output = server.output();

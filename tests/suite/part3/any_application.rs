@@ -9,7 +9,7 @@ use tests::client::{get, End};
 use tests::experiments::silent_client;
 use tests::programs::executable;
 use tests::server::{run_to_end, Server};
-use tests::wait_for;
+use tests::{beside_each_other, wait_for};
 
 /// Whatever the application and whatever the request, but for the server's name, the
 /// time, and the ports.
@@ -34,7 +34,7 @@ fn applications_answer_through_3h_as_through_webserver2() {
             "x".repeat(100_000)
         ),
     ];
-    for application in [
+    let applications = [
         "wsgiapp:app",
         "echoapp:app",
         "validator:accesslog:validator:echoapp:app",
@@ -47,7 +47,8 @@ fn applications_answer_through_3h_as_through_webserver2() {
         "failapp:panic",
         "axumapp:app",
         "validator:axumapp:app",
-    ] {
+    ];
+    beside_each_other(&applications, |application| {
         let servers = ["webserver2", "webserver3h"];
         let servers = servers.map(|program| Server::start(&format!("{program} {application}")));
         for request in &requests {
@@ -74,7 +75,7 @@ fn applications_answer_through_3h_as_through_webserver2() {
             assert!(before == now, "{application}: {start}: {before:?}, {now:?}");
         }
         assert_eq!(servers[1].lasting_zombies(), 0, "{application}");
-    }
+    });
 }
 
 /// The application waits for the rest of a body.

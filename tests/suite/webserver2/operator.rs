@@ -200,7 +200,7 @@ fn what_was_left_out_comes_in_with_the_command_that_is_named() {
     let metadata: serde_json::Value = serde_json::from_slice(&metadata).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
 
-    let names = programs::course().programs.into_iter();
+    let names = programs::course().programs.iter().cloned();
     let names = names.filter(|program| program.arguments.is_some());
     let names = names.map(|program| program.name);
     let ours: Vec<String> = names.filter(|name| name.starts_with("webserver")).collect();
