@@ -68,7 +68,8 @@ pub enum Event<'a> {
     /// The request is whole. Behind a body in chunks there may be fields (section
     /// 7.1.2).
     End(Vec<Field<'a>>),
-    /// The request is whole, and what comes now is read once it has been answered.
+    /// The request is whole, and what comes now is read once it has been answered. Or it
+    /// was refused while its answer was being made: then what comes now is thrown away.
     Paused,
     /// The request is the client's mistake, or comes too slowly, and there is none
     /// after it. Whether it may still be answered, [`Machine::answer`] knows.
@@ -152,10 +153,7 @@ type Limit = (u64, Refused);
 
 type Read<T> = Result<T, Refused>;
 
-const TOO_LATE: Refused = Refused::new(
-    "408 Request Timeout",
-    "the request does not come in the time that this server waits",
-);
+const TOO_LATE: Refused = Refused::new("408 Request Timeout", "the request comes too slowly");
 const CHUNK_BROKEN: Refused = bad_request("a chunk does not end where it should");
 // ANCHOR_END: refusals
 
@@ -213,10 +211,16 @@ impl Machine {
     /// Reads one thing: how many bytes it took, and the event, if it is one.
     fn step<'b>(&mut self, bytes: &'b [u8], now: Instant) -> Read<(usize, Option<Event<'b>>)> {
         const MORE: Read<(usize, Option<Event>)> = Ok((0, Some(Event::More)));
+        let all = bytes.len();
         let (used, phase, event) = match self.phase {
+            // The server stops, and no request has begun.
+            Phase::Head if self.stops && self.looked == 0 => {
+                return Ok((all, Some(self.close(now))))
+            }
             Phase::Head => return self.head(bytes, now),
             Phase::Whole => return Ok((0, Some(Event::Paused))),
-            Phase::Over => return Ok((bytes.len(), Some(Event::Closed))),
+            Phase::Over if self.answering() => return Ok((all, Some(Event::Paused))),
+            Phase::Over => return Ok((all, Some(Event::Closed))),
             Phase::Length(0) => (0, Phase::Whole, Some(Event::End(Vec::new()))),
             _ if bytes.is_empty() => return MORE,
             // ANCHOR_END: step
@@ -241,10 +245,9 @@ impl Machine {
                 // A bare line feed does not end it: others do not take it for an end.
                 let line = bytes[..end].strip_suffix(b"\r\n");
                 let line = line.filter(|line| is_value(line)).ok_or(CHUNK_BROKEN)?;
-                let phase = if begins {
-                    self.chunk(chunk_size(line)?)?
-                } else {
-                    Phase::Size
+                let phase = match begins {
+                    true => self.chunk(chunk_size(line)?)?,
+                    false => Phase::Size,
                 };
                 (end, phase, None)
             }
@@ -280,10 +283,8 @@ impl Machine {
         if std::mem::take(&mut self.idle) {
             self.reading = Wait(now, 0);
         }
-        let Limits {
-            max_line, max_head, ..
-        } = self.limits;
-        let limits = [(max_line, TARGET_TOO_LONG), (max_head, HEAD_TOO_LARGE)];
+        let (first, all) = (self.limits.max_line, self.limits.max_head);
+        let limits = [(first, TARGET_TOO_LONG), (all, HEAD_TOO_LARGE)];
         let end = self.find_end(head, limits, false);
         let Some(end) = end.map_err(|refused| refused.of_request(head))? else {
             return Ok((empty, Some(Event::More)));
@@ -346,11 +347,9 @@ impl Machine {
 
     // ANCHOR: eof
     /// The client has closed its side, and [`Machine::read`] wants more than the
-    /// `bytes` that are left.
+    /// `bytes` that are left. [`Event::Paused`]: it may still read its answer. To be told
+    /// again when that is over, and when what was left has been read.
     pub fn eof(&mut self, bytes: &[u8], now: Instant) -> Event<'static> {
-        if self.phase == Phase::Whole {
-            return Event::Paused; // it may still read its answer
-        }
         let breaks = ["the head breaks off", "the body breaks off"];
         self.give_up(bytes, breaks.map(bad_request), now)
     }
@@ -367,42 +366,51 @@ impl Machine {
 
     /// The rest does not come: of a head, or of a body.
     fn give_up(&mut self, bytes: &[u8], why: [Refused; 2], now: Instant) -> Event<'static> {
-        let [head, body] = why;
         match self.phase {
-            Phase::Head if self.looked > 0 => self.refuse(head.of_request(bytes), now),
+            _ if self.answering() => Event::Paused,
+            Phase::Head if self.looked > 0 => self.refuse(why[0].of_request(bytes), now),
             Phase::Head | Phase::Whole | Phase::Over => self.close(now),
-            _ => self.refuse(body, now),
+            _ => self.refuse(why[1], now),
         }
     }
     // ANCHOR_END: eof
 
     // ANCHOR: refuse
     /// There is no request after this one.
-    fn refuse(&mut self, refused: Refused, now: Instant) -> Event<'static> {
+    fn refuse(&mut self, mut refused: Refused, now: Instant) -> Event<'static> {
+        let turn = self.turn;
         self.close(now);
-        match self.turn {
+        self.turn = match turn {
             Turn::Done => return Event::Closed, // nobody is left to be told
-            Turn::None => (self.form.head_only, self.turn) = (refused.head_only, Turn::Due),
-            Turn::Due | Turn::Given => {}
-        }
+            Turn::None => Turn::Due,
+            Turn::Due | Turn::Given => turn,
+        };
+        refused.head_only |= self.form.head_only;
+        self.form.head_only = refused.head_only;
         Event::Refused(refused)
     }
 
-    /// Ends the conversation: after an answer that was lost on its way, say.
+    /// Ends the conversation: after an answer that was lost on its way, say. There is no
+    /// answer any more.
     pub fn close(&mut self, now: Instant) -> Event<'static> {
-        (self.phase, self.waits, self.reading) = (Phase::Over, false, Wait(now, 0));
+        (self.phase, self.turn, self.waits) = (Phase::Over, Turn::Done, false);
+        self.reading = Wait(now, 0);
         Event::Closed
+    }
+
+    /// Whether the answer to a request that is over is still to come.
+    fn answering(&self) -> bool {
+        let over = matches!(self.phase, Phase::Whole | Phase::Over);
+        over && matches!(self.turn, Turn::Due | Turn::Given)
     }
     // ANCHOR_END: refuse
 
     // ANCHOR: stop
     /// This server stops. A request that has begun is answered, with `Connection: close`
-    /// (section 9.6), and none after it; if there is none, the conversation is over.
-    pub fn stop(&mut self, now: Instant) {
+    /// (section 9.6), and none after it. If there is none, [`Machine::read`] says now that
+    /// the conversation is over.
+    pub fn stop(&mut self) {
         self.stops = true;
-        if self.phase == Phase::Head && self.looked == 0 {
-            self.close(now);
-        }
     }
     // ANCHOR_END: stop
 
@@ -437,20 +445,24 @@ impl Machine {
     fn next(&mut self, now: Instant) {
         (self.turn, self.phase, self.form) = (Turn::None, Phase::Head, Form::default());
         (self.idle, self.reading) = (true, Wait(now, 0));
-        if self.stops {
-            self.close(now);
-        }
     }
     // ANCHOR_END: answer
 
     // ANCHOR: go_on
     /// What to send before waiting for a body: the interim answer that its client waits
     /// for (RFC 9110, section 10.1.1), or nothing. Not behind the beginning of an answer.
-    pub fn go_on(&mut self) -> &'static [u8] {
-        match std::mem::take(&mut self.waits) {
-            true => b"HTTP/1.1 100 Continue\r\n\r\n",
-            false => b"",
+    pub fn go_on(&mut self, now: Instant) -> &'static [u8] {
+        if !std::mem::take(&mut self.waits) {
+            return b"";
         }
+        self.resume(now);
+        b"HTTP/1.1 100 Continue\r\n\r\n"
+    }
+
+    /// The server reads again after a pause of its own, in which it took nothing from the
+    /// client: while an application was busy, say. The client's time begins again.
+    pub fn resume(&mut self, now: Instant) {
+        self.reading = Wait(now, 0);
     }
     // ANCHOR_END: go_on
 
@@ -468,19 +480,18 @@ impl Machine {
     // ANCHOR_END: sent
 
     // ANCHOR: deadline
-    /// Until when to wait for the client; none while it waits for its answer, and where
-    /// that time is beyond what the clock can count.
+    /// Until when to wait for the client; none while it waits for its answer, or to be
+    /// told that its body is wanted, and where that time is beyond what the clock can count.
     pub fn deadline(&self) -> Option<Instant> {
         let patience = match self.phase {
             _ if self.sending.is_some() => self.patience.send_timeout,
+            _ if self.waits || self.answering() => return None,
             Phase::Head if self.idle => self.patience.keep_alive,
             Phase::Head => self.patience.head_timeout,
-            Phase::Over if self.turn == Turn::None || self.turn == Turn::Done => self.limits.linger,
-            Phase::Whole | Phase::Over => return None,
+            Phase::Over => self.limits.linger,
             _ => self.patience.body_timeout,
         };
-        let Wait(since, _) = self.sending.unwrap_or(self.reading);
-        since.checked_add(patience)
+        self.sending.unwrap_or(self.reading).0.checked_add(patience)
     }
 }
 // ANCHOR_END: deadline

@@ -548,13 +548,13 @@ fn a_client_that_waits_is_told_once() {
         machine
     };
     let mut told = begin();
-    assert_eq!(told.go_on(), b"HTTP/1.1 100 Continue\r\n\r\n");
-    assert_eq!(told.go_on(), b"");
+    assert_eq!(told.go_on(now), b"HTTP/1.1 100 Continue\r\n\r\n");
+    assert_eq!(told.go_on(now), b"");
     assert!(told.answer().unwrap().begin(200, Some(0)).is_empty());
 
     let mut sent_anyway = begin();
     assert_eq!(sent_anyway.read(b"a", now), (1, Event::Body(b"a")));
-    assert_eq!(sent_anyway.go_on(), b"");
+    assert_eq!(sent_anyway.go_on(now), b"");
     assert!(sent_anyway.answer().unwrap().begin(200, Some(0)).is_empty());
 
     // Whether its body comes, nobody knows.
@@ -570,8 +570,30 @@ fn a_client_that_waits_is_told_once() {
         let head = head.replace("Length: 2", &format!("Length: {length}"));
         let mut machine = machine();
         machine.read(head.as_bytes(), now);
-        assert_eq!(machine.go_on(), b"", "{head}");
+        assert_eq!(machine.go_on(now), b"", "{head}");
     }
+}
+
+/// Until then it is the server that is waited for, and its body has its time from then on.
+#[test]
+fn a_client_that_waits_is_not_late() {
+    let head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
+    let start = Instant::now();
+    let mut machine = Machine::new(&LIMITS, &PATIENCE, start);
+    machine.read(head.as_bytes(), start);
+    let later = start + SECOND * 3600;
+    assert_eq!(machine.deadline(), None);
+    assert_eq!(machine.late(b"", later), Event::More);
+    machine.go_on(later);
+    assert_eq!(left(&machine, later), Some(30));
+    // So has what the server did not read, because it could not take it.
+    let much_later = later + SECOND * 3600;
+    machine.resume(much_later);
+    assert_eq!(machine.late(b"", much_later), Event::More);
+    assert_eq!(left(&machine, much_later), Some(30));
+    // What breaks off is not waited for.
+    let event = machine.eof(b"", much_later);
+    assert!(matches!(event, Event::Refused(_)), "{event:?}");
 }
 
 /// The refusal of a body goes to the application that reads it. It has one answer too.
@@ -591,6 +613,10 @@ fn a_body_is_refused_while_it_is_answered() {
         assert!(matches!(event, Event::Refused(_)), "{event:?}");
         assert!(machine.answer().is_none());
         assert_eq!(machine.deadline(), None, "there is an answer to come");
+        assert_eq!(machine.late(b"", now + SECOND * 3600), Event::More);
+        // Nobody may close this connection yet.
+        assert_eq!(machine.read(b"more", now), (4, Event::Paused));
+        assert_eq!(machine.eof(b"", now), Event::Paused);
         answer.end(&[], &mut Vec::new()).unwrap();
         machine.answered(answer, now);
         assert_eq!(machine.read(GET.as_bytes(), now).1, Event::Closed);
@@ -605,12 +631,43 @@ fn a_body_is_refused_while_it_is_answered() {
     assert_eq!(machine.read(b"1\r\na\r\nx\r\n", now), (9, Event::Closed));
 }
 
+/// So does what refuses the body of a `HEAD`: its answer has no text.
+#[test]
+fn a_refusal_knows_the_method_of_its_request() {
+    let now = Instant::now();
+    for (method, head_only) in [("HEAD", true), ("POST", false)] {
+        let chunked = "HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let mut machine = machine();
+        machine.read(format!("{method} / {chunked}").as_bytes(), now);
+        let (_, event) = machine.read(b"x\r\n", now);
+        let Event::Refused(refused) = event else {
+            panic!("{event:?}");
+        };
+        assert_eq!(refused.head_only, head_only, "{method}");
+    }
+}
+
+/// The thread that made the answer has panicked, say, and the answer is lost.
+#[test]
+fn an_answer_that_is_lost_ends_the_conversation() {
+    let (mut machine, answer) = asked(GET);
+    drop(answer);
+    let now = Instant::now();
+    assert_eq!(machine.close(now), Event::Closed);
+    assert_eq!(left(&machine, now), Some(2), "it lingers");
+    let after = machine.read(GET.as_bytes(), now);
+    assert_eq!(after, (GET.len(), Event::Closed));
+    assert_eq!(machine.eof(b"", now), Event::Closed);
+    assert!(machine.answer().is_none());
+}
+
 #[test]
 fn a_server_that_stops_says_so_in_its_last_answer() {
     let now = Instant::now();
     let mut idle = machine();
-    idle.stop(now);
-    assert_eq!(idle.read(b"", now).1, Event::Closed);
+    idle.stop();
+    assert_eq!(idle.read(GET.as_bytes(), now), (GET.len(), Event::Closed));
+    assert_eq!(left(&idle, now), Some(2), "it lingers");
 
     // A part of a head, or of a body: the request has begun.
     let request = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab";
@@ -618,7 +675,7 @@ fn a_server_that_stops_says_so_in_its_last_answer() {
         let (first, second) = request.split_at(cut);
         let mut server = Server::new();
         server.receive(&first.as_bytes()[..cut.min(request.len() - 1)]);
-        server.machine.stop(now);
+        server.machine.stop();
         server.receive(&request.as_bytes()[request.len() - 1..][..usize::from(second.is_empty())]);
         server.receive(second.as_bytes());
         server.receive(GET.as_bytes());
@@ -629,7 +686,7 @@ fn a_server_that_stops_says_so_in_its_last_answer() {
     // The answer has begun, and has not said so: the connection ends behind it.
     let (mut machine, mut answer) = asked(GET);
     answer.begin(200, Some(0));
-    machine.stop(now);
+    machine.stop();
     answer.end(&[], &mut Vec::new()).unwrap();
     machine.answered(answer, now);
     assert_eq!(machine.read(GET.as_bytes(), now).1, Event::Closed);
@@ -676,6 +733,8 @@ fn the_form_of_an_answer() {
         (GET, 200, Some(15), "", "ab0123456789ab", false), // and less is half of it
         (GET, 200, Some(0), "", "", true),
         (GET, 204, None, "", "", true),
+        (GET, 100, None, CLOSE, "", false), // the client waits for another
+        (GET, 103, Some(0), CLOSE, "", false),
         (GET, 204, Some(14), "", "", true),
         (GET, 304, None, "", "", true),
         (GET, 304, Some(14), "", "", true),
@@ -742,11 +801,17 @@ fn an_interim_answer_stands_before_the_head() {
         answer.interim("103 Early Hints", &hints, &mut out).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), wanted);
         let injected = [("X".to_string(), b"a\r\n\r\n".to_vec())];
-        let mut out = Vec::new();
-        answer
-            .interim("103 Early Hints", &injected, &mut out)
-            .unwrap_err();
-        assert_eq!(out, b"");
+        for (status, fields) in [
+            ("103 Early Hints", &injected[..]),
+            ("103 Early\r\nX: y", &[]),
+            ("101 Switching Protocols", &[]), // which this server does not do
+            ("200 OK", &[]),
+            ("103", &[]),
+        ] {
+            let mut out = Vec::new();
+            answer.interim(status, fields, &mut out).unwrap_err();
+            assert_eq!(out, b"", "{status:?}");
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a server sends: the form of an answer.
 
-use crate::http::Head;
-use crate::respond::check_header;
+use crate::http::{is_value, Head};
+use crate::respond::{application_must, check_header};
 use crate::{Header, Result};
 use std::io::Write;
 
@@ -75,8 +75,14 @@ impl Answer {
     ///
     /// # Errors
     ///
-    /// A field that may not stand in a head; then nothing is written.
+    /// A status or a field that may not stand in a head; then nothing is written.
     pub fn interim(&self, status: &str, fields: &[Header], out: &mut Vec<u8>) -> Result<()> {
+        let announces = matches!(status.as_bytes(), [b'1', b'0', b'0'..=b'9', b' ', ..]);
+        let announces = announces && is_value(status.as_bytes());
+        application_must(
+            announces,
+            "an interim status is 10, a digit, a space, a reason",
+        )?;
         check(fields)?;
         if !self.form.http_1_0 && self.state == State::New {
             out.extend_from_slice(b"HTTP/1.1 ");
@@ -91,7 +97,8 @@ impl Answer {
     // ANCHOR: begin
     /// The fields that the head of this answer needs, besides `Content-Length`, each
     /// with its CRLF: for a status with this code, and a body of `length` bytes, as
-    /// `Content-Length` says, or one that is not known yet.
+    /// `Content-Length` says, or one that is not known yet. A code below 200 is no end of
+    /// waiting for the client, so nothing can follow such an answer.
     pub fn begin(&mut self, code: u16, length: Option<u64>) -> &'static str {
         self.state = match length {
             _ if self.form.head_only || matches!(code, 100..=199 | 204 | 304) => State::Bodiless,
@@ -99,7 +106,7 @@ impl Answer {
             None if self.form.http_1_0 => State::UntilClose,
             None => State::Chunked,
         };
-        self.form.keeps &= self.state != State::UntilClose;
+        self.form.keeps &= self.state != State::UntilClose && code >= 200;
         match (self.state, self.form.keeps, self.form.http_1_0) {
             (State::Chunked, true, _) => "Transfer-Encoding: chunked\r\n",
             (State::Chunked, false, _) => "Transfer-Encoding: chunked\r\nConnection: close\r\n",
