@@ -211,16 +211,15 @@ impl Machine {
     /// Reads one thing: how many bytes it took, and the event, if it is one.
     fn step<'b>(&mut self, bytes: &'b [u8], now: Instant) -> Read<(usize, Option<Event<'b>>)> {
         const MORE: Read<(usize, Option<Event>)> = Ok((0, Some(Event::More)));
-        let all = bytes.len();
         let (used, phase, event) = match self.phase {
             // The server stops, and no request has begun.
             Phase::Head if self.stops && self.looked == 0 => {
-                return Ok((all, Some(self.close(now))))
+                return Ok((bytes.len(), Some(self.close(now))))
             }
             Phase::Head => return self.head(bytes, now),
             Phase::Whole => return Ok((0, Some(Event::Paused))),
-            Phase::Over if self.answering() => return Ok((all, Some(Event::Paused))),
-            Phase::Over => return Ok((all, Some(Event::Closed))),
+            Phase::Over if self.answering() => return Ok((bytes.len(), Some(Event::Paused))),
+            Phase::Over => return Ok((bytes.len(), Some(Event::Closed))),
             Phase::Length(0) => (0, Phase::Whole, Some(Event::End(Vec::new()))),
             _ if bytes.is_empty() => return MORE,
             // ANCHOR_END: step
