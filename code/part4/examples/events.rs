@@ -1,7 +1,7 @@
 //! Shows what a machine for HTTP/1.1 makes of the bytes on its standard input, which it is
 //! given in pieces of as many bytes as the argument says.
 //!
-//!     cargo run -p part2 --example events -- SIZE
+//!     cargo run -p part4 --example events -- SIZE
 
 // ANCHOR: program
 use gateway::http::Limits;
