@@ -32,7 +32,10 @@ fn show(size: usize) -> gateway::Result<()> {
         loop {
             let (used, event) = machine.read(&bytes);
             match event {
-                Event::More => break,
+                Event::More => {
+                    bytes.drain(..used); // lines between two chunks
+                    break;
+                }
                 Event::Head(head) => println!("{} {}", head.method, head.target.escape_ascii()),
                 Event::Body(piece) => println!("  {:?}", String::from_utf8_lossy(piece)),
                 Event::End => println!("  whole"),
@@ -120,13 +123,16 @@ impl Machine {
                 Ok((size, Event::Body(&bytes[..size])))
             }
             Phase::Size | Phase::ChunkEnd | Phase::Trailers => {
-                let Some(line) = line(bytes)? else {
-                    return Ok((0, Event::More));
-                };
-                self.phase = self.behind(line)?;
-                let length = line.len() + 2; // with its CRLF
-                let (used, event) = self.step(&bytes[length..])?;
-                Ok((length + used, event))
+                let mut used = 0;
+                while matches!(self.phase, Phase::Size | Phase::ChunkEnd | Phase::Trailers) {
+                    let Some(line) = line(&bytes[used..])? else {
+                        return Ok((used, Event::More));
+                    };
+                    self.phase = self.behind(line)?;
+                    used += line.len() + 2; // with its CRLF
+                }
+                let (more, event) = self.step(&bytes[used..])?;
+                Ok((used + more, event))
             }
         }
     }
