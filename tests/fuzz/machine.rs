@@ -44,6 +44,7 @@ impl Request {
 }
 
 /// The requests that have come whole, and whether something else came behind them.
+#[allow(dead_code)] // where hyper reads nothing
 pub fn requests(bytes: &[u8]) -> (Vec<Request>, bool) {
     let seen = by_machine(&[bytes]);
     let mut requests = seen.requests;

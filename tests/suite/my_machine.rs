@@ -91,7 +91,7 @@ fn a_blank_line_in_two_pieces_is_seen() {
     }
     assert_eq!(
         shown("forgets_the_seam", 1000, GET),
-        "GET /b whole\n27 bytes looked at"
+        "GET /b whole\n28 bytes looked at"
     );
     let story = shown("forgets_the_seam", 1, GET);
     assert!(!story.contains("GET"), "{story}");

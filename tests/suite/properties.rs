@@ -166,8 +166,28 @@ fn setting(name: &str, default: u64) -> u64 {
 
 #[test]
 fn mutated_requests_hold() {
+    run(20_000, &request(), |Bytes(request)| {
+        invariants::check(&request);
+    });
+}
+
+/// The same, for all of a connection, cut at some places.
+#[test]
+fn mutated_connections_hold() {
+    let connection = (request(), vec(any::<Index>(), 0..6));
+    run(1_000, &connection, |(Bytes(request), cuts)| {
+        machine::check(&request);
+        #[cfg(feature = "frameworks")]
+        by_hyper::check(&request);
+        let places = cuts.iter().map(|cut| cut.index(request.len() + 1));
+        machine::check_cut(&request, places.collect());
+    });
+}
+
+/// Checks as many cases of `strategy` as the environment says, or so many.
+fn run<S: Strategy>(cases: u64, strategy: &S, check: impl Fn(S::Value)) {
     let seed = setting("SEED", 9112); // of the RFC's number
-    let cases = setting("CASES", 20_000) as u32;
+    let cases = setting("CASES", cases) as u32;
     println!("to run these again: SEED={seed} CASES={cases}");
     let config = Config {
         cases,
@@ -177,26 +197,23 @@ fn mutated_requests_hold() {
         failure_persistence: None,
         ..Config::default()
     };
-    let seeds: Vec<Vec<u8>> = seeds().into_iter().map(|(_, bytes)| bytes).collect();
-    let request =
-        (select(seeds.clone()), vec(mutation(seeds), 0..6)).prop_map(|(seed, mutations)| {
-            let mut bytes = seed;
-            mutations
-                .iter()
-                .for_each(|mutation| mutation.apply(&mut bytes));
-            Bytes(bytes)
-        });
-    let connection = (request, vec(any::<Index>(), 0..6));
-    let result = TestRunner::new(config).run(&connection, |(Bytes(request), cuts)| {
-        invariants::check(&request);
-        machine::check(&request);
-        #[cfg(feature = "frameworks")]
-        by_hyper::check(&request);
-        let places = cuts.iter().map(|cut| cut.index(request.len() + 1));
-        machine::check_cut(&request, places.collect());
+    let result = TestRunner::new(config).run(strategy, |value| {
+        check(value);
         Ok(())
     });
     result.unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// A seed, with some changes.
+fn request() -> impl Strategy<Value = Bytes> {
+    let seeds: Vec<Vec<u8>> = seeds().into_iter().map(|(_, bytes)| bytes).collect();
+    (select(seeds.clone()), vec(mutation(seeds), 0..6)).prop_map(|(seed, mutations)| {
+        let mut bytes = seed;
+        mutations
+            .iter()
+            .for_each(|mutation| mutation.apply(&mut bytes));
+        Bytes(bytes)
+    })
 }
 
 /// Bytes that are printed as text.

@@ -99,7 +99,8 @@ impl Server {
             "{} bytes are left",
             bytes.len() - start
         );
-        self.bytes = bytes.split_off(start);
+        bytes.drain(..start);
+        self.bytes = bytes;
     }
 
     fn end(&mut self) {
@@ -181,7 +182,7 @@ fn story<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> String {
 }
 
 /// Every line of `requests.txt`: the bytes, and what comes of them.
-fn corpus() -> Vec<(&'static str, Vec<u8>, String)> {
+fn corpus() -> Vec<Case> {
     let lines = include_str!("http1/requests.txt").lines();
     let cases = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
     let cases = cases.map(|line| {
@@ -239,35 +240,51 @@ fn what_comes_of_each_request() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// In two pieces with each cut, byte by byte, and in pieces of each small size. Of a
-/// long one, the cuts at its beginning and its end.
+/// In two pieces, cut at every third place, and in pieces of two small sizes.
 #[test]
 fn however_they_come() {
-    for (line, bytes, wanted) in corpus() {
-        let long = bytes.len() > 2_000;
-        let ends = 60.min(bytes.len());
-        let cuts = match long {
-            true => (0..ends)
-                .chain(bytes.len() - ends..bytes.len() + 1)
-                .collect(),
-            false => (0..bytes.len() + 1).collect::<Vec<_>>(),
-        };
-        for cut in cuts {
-            let (first, second) = bytes.split_at(cut);
-            assert_eq!(story([first, second]), wanted, "{line}\ncut at {cut}");
-        }
-        for size in [1, 2, 3, 5, 7, 11, 64, 1000] {
-            assert_eq!(
-                story(bytes.chunks(size)),
-                wanted,
-                "{line}\nin pieces of {size}"
-            );
-        }
+    for (number, case) in corpus().iter().enumerate() {
+        in_two_pieces(case, (number % 3..).step_by(3));
+        in_pieces_of(case, &[1, 7]);
+    }
+}
+
+/// In two pieces with each cut, and in pieces of each small size. Of a long one, the cuts
+/// at its beginning and its end.
+#[test]
+#[ignore = "takes a second: .ci/run fuzz"]
+fn cut_anywhere() {
+    for case in corpus() {
+        in_two_pieces(&case, 0..);
+        in_pieces_of(&case, &[1, 2, 3, 5, 7, 11, 64, 1000]);
+    }
+}
+
+/// A line of `requests.txt`, what comes, and the story of that.
+type Case = (&'static str, Vec<u8>, String);
+
+fn in_two_pieces((line, bytes, wanted): &Case, places: impl Iterator<Item = usize>) {
+    let length = bytes.len();
+    let near_an_end = |place: &usize| length <= 2_000 || *place < 60 || *place > length - 60;
+    for cut in places
+        .take_while(|place| *place <= length)
+        .filter(near_an_end)
+    {
+        let (first, second) = bytes.split_at(cut);
+        assert_eq!(story([first, second]), *wanted, "{line}\ncut at {cut}");
+    }
+}
+
+fn in_pieces_of((line, bytes, wanted): &Case, sizes: &[usize]) {
+    for size in sizes {
+        let story = story(bytes.chunks(*size));
+        assert_eq!(story, *wanted, "{line}\nin pieces of {size}");
     }
 }
 
 /// Of short ones, each of the ways to cut them.
 #[test]
+#[ignore = "takes three seconds: .ci/run fuzz"]
 fn with_every_set_of_cuts() {
     let short = [
         ("¶G / HTTP/1.0↵↵", "G / 1.0 . close"),

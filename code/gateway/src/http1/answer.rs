@@ -1,8 +1,8 @@
 //! What a server sends: the form of an answer.
 
 use crate::http::{is_value, Head};
-use crate::respond::{application_must, check_header};
-use crate::{Header, Result};
+use crate::respond::check_header;
+use crate::{application_must, Header, Result};
 use std::io::Write;
 
 // ANCHOR: form
@@ -77,12 +77,12 @@ impl Answer {
     ///
     /// A status or a field that may not stand in a head; then nothing is written.
     pub fn interim(&self, status: &str, fields: &[Header], out: &mut Vec<u8>) -> Result<()> {
-        let announces = matches!(status.as_bytes(), [b'1', b'0', b'0'..=b'9', b' ', ..]);
+        let announces = matches!(
+            status.as_bytes(),
+            [b'1', b'0', b'0' | b'2'..=b'9', b' ', ..]
+        );
         let announces = announces && is_value(status.as_bytes());
-        application_must(
-            announces,
-            "an interim status is 10, a digit, a space, a reason",
-        )?;
+        application_must(announces, "an interim status is below 200, and not 101")?;
         check(fields)?;
         if !self.form.http_1_0 && self.state == State::New {
             out.extend_from_slice(b"HTTP/1.1 ");
