@@ -17,7 +17,8 @@ use std::path::Path;
 /// destination that cannot be written.
 pub fn build(root: &Path, destination: &Path) -> anyhow::Result<()> {
     let mut config = Config::from_disk(root.join("book.toml")).context("read book.toml")?;
-    config.build.build_dir = destination.to_path_buf();
+    // mdBook would take a path that is not absolute for one that begins at `root`.
+    config.build.build_dir = std::path::absolute(destination).context("find the destination")?;
     let mut book = MDBook::load_with_config(root, config).context("read the chapters")?;
     // Of the same name as the command, whose place it takes.
     book.with_preprocessor(Preprocessor);
