@@ -73,7 +73,7 @@ fn replay_on(page: &mut Page, chapter: &str) {
     let chapter = Chapter { file, text };
     let blocks = blocks(&chapter).unwrap_or_else(|problem| panic!("{problem}"));
     for block in &blocks {
-        let checked = block.check(&course(), &chapter);
+        let checked = block.check(course(), &chapter);
         checked.unwrap_or_else(|problem| panic!("{problem}"));
     }
     page.typed.0 = typed_on(&chapter.file);
@@ -238,9 +238,7 @@ impl Page {
             .and_then(|(name, command)| Some((course.program(name)?, stage_command(command)?)));
         let served = match stage {
             Some((stage, _)) => stage.serves.then(|| stage.name.clone()),
-            None => exchange
-                .command
-                .and_then(|command| served(&course, command)),
+            None => exchange.command.and_then(|command| served(course, command)),
         };
         let name = match (&block.terminal, &served, exchange.command, &self.server) {
             (Some(name), ..) => name.clone(),

@@ -356,7 +356,7 @@ fn programs_can_be_copied() {
             &copies.join(name).join("src/main.rs"),
             &format!("{listing}\n"),
         );
-        for library in program.folders(&course) {
+        for library in program.folders(course) {
             copy(&course.root.join(&library), &copies);
         }
         alike.entry(dependencies).or_default().push(name);
@@ -388,12 +388,16 @@ fn programs_can_be_copied() {
 /// and runs is known from its file, which the transcripts start.)
 #[test]
 fn stages_can_be_typed() {
-    let stages = course().programs.iter().cloned().filter(Program::is_stage);
+    let stages = course()
+        .programs
+        .iter()
+        .filter(|&x| Program::is_stage(x))
+        .cloned();
     let mut packages: BTreeMap<BTreeSet<String>, Vec<(String, String)>> = BTreeMap::new();
     let (course, copies) = (course(), copies());
     let libraries = format!("path = \"{}/", copies.display());
     for stage in stages {
-        for library in stage.folders(&course) {
+        for library in stage.folders(course) {
             copy(&course.root.join(&library), &copies);
         }
         let lines = stage.dependencies.iter();
@@ -547,7 +551,7 @@ fn a_step_that_misleads_is_seen() {
         file: PathBuf::from("book/part3/page.md"),
         text: format!("{{{{#step {before} {after}}}}}\n"),
     };
-    let (made, _) = book::preprocessor::render(&course, &chapter).unwrap();
+    let (made, _) = book::preprocessor::render(course, &chapter).unwrap();
     let lines = |name: &str| -> Vec<String> {
         let typed = course.program(name).unwrap().typed();
         typed.lines().map(str::to_string).collect()
