@@ -16,12 +16,6 @@ const CONNECTIONS: u32 = 4; // of each client
 const PATIENCE: Duration = Duration::from_secs(2);
 
 fn main() -> io::Result<()> {
-    let tally = run()?;
-    println!("{tally}");
-    Ok(())
-}
-
-fn run() -> io::Result<Tally> {
     let (reports, report) = io::pipe()?;
     let mut clients = Vec::new();
     for _ in 1..=CLIENTS {
@@ -41,7 +35,8 @@ fn run() -> io::Result<Tally> {
     for client in clients {
         waitpid(client, None)?;
     }
-    tally
+    println!("{}", tally?);
+    Ok(())
 }
 
 /// Holds its connections, and reports on each.
