@@ -1,4 +1,4 @@
-//! told_apart: with_patience that tells what became of each connection.
+//! told_apart: has_a_tally that says it in one line, always in the same order.
 //!
 //!     cargo run --bin told_apart
 
