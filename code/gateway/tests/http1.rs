@@ -833,6 +833,19 @@ fn fields_behind_the_last_chunk() {
         "nothing comes behind the end"
     );
 
+    // What frames an answer cannot stand there.
+    for field in [
+        ("Content-Length", "5"),
+        ("transfer-encoding", "chunked"),
+        ("Connection", "close"),
+    ] {
+        let (_, mut answer) = asked(GET);
+        answer.begin(200, None);
+        let mut out = Vec::new();
+        answer.end(&headers([field]), &mut out).unwrap_err();
+        assert_eq!((out, answer.keeps()), (Vec::new(), false), "{field:?}");
+    }
+
     // A body with a length has no place for them.
     let (_, mut answer) = asked(GET);
     answer.begin(200, Some(2));
@@ -861,6 +874,7 @@ fn an_interim_answer_stands_before_the_head() {
         let injected = [("X".to_string(), b"a\r\n\r\n".to_vec())];
         for (status, fields) in [
             ("103 Early Hints", &injected[..]),
+            ("103 Early Hints", &headers([("Content-Length", "5")])),
             ("103 Early\r\nX: y", &[]),
             ("101 Switching Protocols", &[]), // which this server does not do
             ("200 OK", &[]),

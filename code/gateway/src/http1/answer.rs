@@ -1,7 +1,7 @@
 //! What a server sends: the form of an answer.
 
 use crate::http::{is_value, Head};
-use crate::respond::check_header;
+use crate::respond::{check_header, hop_by_hop};
 use crate::{application_must, Header, Result};
 use std::io::Write;
 
@@ -186,9 +186,15 @@ impl Answer {
 // ANCHOR_END: end
 
 // ANCHOR: lines
+/// What says where an answer ends stands in its head: not before it, and not behind its
+/// body (RFC 9110, section 6.5.1).
 fn check(fields: &[Header]) -> Result<()> {
-    let mut checked = fields.iter().map(|(name, value)| check_header(name, value));
-    checked.find(|check| check.is_err()).unwrap_or(Ok(()))
+    for (name, value) in fields {
+        check_header(name, value)?;
+        let frames = name.eq_ignore_ascii_case("Content-Length") || hop_by_hop(name).is_some();
+        application_must(!frames, "what frames an answer stands in its head")?;
+    }
+    Ok(())
 }
 
 /// Fields, and the empty line behind them.
