@@ -10,7 +10,6 @@ use std::net::{TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-const ADDRESS: &str = "127.0.0.1:8888";
 const PATIENCE: Patience = Patience {
     head_timeout: Duration::from_secs(1),
     keep_alive: Duration::from_secs(1),
@@ -20,7 +19,7 @@ const SHORTEST: Duration = Duration::from_millis(1); // that a socket takes for 
 const TEXT: &[u8] = b"Hello, World!\n";
 
 fn main() -> ExitCode {
-    let address = env::args().nth(1).unwrap_or(ADDRESS.to_string());
+    let address = env::args().nth(1).unwrap_or("127.0.0.1:8888".to_string());
     match serve_forever(&address) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -10,12 +10,11 @@ use std::net::{TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::time::Instant;
 
-const ADDRESS: &str = "127.0.0.1:8888";
 const PATIENCE: Patience = Patience::DEFAULT;
 const TEXT: &[u8] = b"Hello, World!\n";
 
 fn main() -> ExitCode {
-    let address = env::args().nth(1).unwrap_or(ADDRESS.to_string());
+    let address = env::args().nth(1).unwrap_or("127.0.0.1:8888".to_string());
     match serve_forever(&address) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
