@@ -264,7 +264,8 @@ impl Page {
             terminal.take();
             assert!(
                 terminal.idle(),
-                "{place}: the command before this one still runs"
+                "{place}: the command before this one still runs\n{}",
+                terminal.screen()
             );
             let command = match stage {
                 Some((stage, command)) => {
@@ -376,6 +377,9 @@ impl Sitting<'_> {
         } = self;
         let shown = running.then(|| Shown::new(&self.expected, self.command));
         self.terminal.wait(self.limit, |screen| {
+            if screen.ends_with(|last: char| last.is_ascii_digit()) {
+                return false; // of a number that is not yet whole, perhaps
+            }
             let screen = without_echo(echo, &places.back(screen));
             let came = format!("{actual}{screen}");
             shown
