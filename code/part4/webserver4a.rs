@@ -1,0 +1,412 @@
+//! webserver4a: webserver3h whose children stay.
+//!
+//!     cargo run --bin webserver4a -- module:callable [ADDRESS] [--workers N]
+//!
+//! A master listens, and N workers, forked before the first client comes, answer one
+//! client after the other. Kill a worker, and another takes its place; TTIN and TTOU
+//! make them one more and one less. Ctrl-C and TERM let every worker finish its answer
+//! first, for as long as --graceful-timeout allows; QUIT ends them at once.
+
+use clap::Parser;
+use gateway::connection::{accept, print_request_of, Connection};
+use gateway::http::{duration, Limits};
+use gateway::log::{complain, print};
+use gateway::options::{self, cannot_bind};
+use gateway::{respond, Application};
+use nix::errno::Errno;
+use nix::libc;
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use nix::sys::signal::{kill, raise, signal, SigHandler, SigSet, Signal};
+use nix::sys::socket::{listen, Backlog};
+use nix::unistd::{fork, getpid, getppid, ForkResult, Pid};
+use signal_hook::low_level::{pipe, unregister};
+use signal_hook::{flag, SigId};
+use std::io::{self, Read};
+use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitCode, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait, if the kernel allows as many
+const SOFTWARE: &str = "webserver4a"; // what the answers name as their server
+const STOP: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT];
+const SIGNALS: [Signal; 6] = [
+    Signal::SIGINT,
+    Signal::SIGTERM,
+    Signal::SIGQUIT,
+    Signal::SIGCHLD,
+    Signal::SIGTTIN,
+    Signal::SIGTTOU,
+];
+const AT_ONCE: Duration = Duration::from_secs(1); // a worker that ends sooner has failed
+const FIRST_PAUSE: Duration = Duration::from_millis(100); // then, before the next one
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// webserver3h whose children stay
+#[derive(Parser)]
+#[command(name = SOFTWARE, version)]
+struct Options {
+    /// The application, module:callable: wsgiapp:app is one
+    application: String,
+    /// Where to listen
+    #[arg(default_value = "127.0.0.1:8888")]
+    address: String,
+    /// How many workers there are
+    #[arg(long, value_name = "N", default_value = "2")]
+    workers: NonZeroUsize,
+    /// How long a worker that is told to stop may take for its last answer
+    #[arg(long, default_value = "30s", value_parser = duration)]
+    graceful_timeout: Duration,
+    /// Asks the application for PATH once before the first fork
+    #[arg(long, value_name = "PATH")]
+    warm: Option<String>,
+    #[command(flatten)]
+    limits: Limits,
+}
+
+fn main() -> ExitCode {
+    options::main(run)
+}
+
+fn run(options: Options) -> gateway::Result<()> {
+    let application = apps::load(&options.application)?;
+    if let Some(path) = &options.warm {
+        let status = apps::warm(&application, path)?;
+        complain(format!("warmed up with GET {path}: {status}"));
+    }
+    let told = serve_forever(&options, &application);
+    default_signals(); // from here on, the next one ends us at once
+    apps::finish();
+    end_by(told?)
+}
+
+/// The master: keeps the workers at their number until a signal tells it to end, and
+/// gives that signal when they have ended.
+fn serve_forever(options: &Options, application: &dyn Application) -> io::Result<Signal> {
+    let address = options.address.as_str();
+    let listener = TcpListener::bind(address).map_err(|error| cannot_bind(address, error))?;
+    // std has called listen with 128; a second listen replaces the backlog.
+    let backlog = Backlog::new(BACKLOG).and_then(|backlog| listen(&listener, backlog));
+    backlog.map_err(|errno| failed("listen", errno))?;
+
+    let address = listener.local_addr()?;
+    let mut signals = Signals::record()?;
+    // The mask is inherited: whoever started us may have blocked them.
+    let unblocked = SigSet::from_iter(SIGNALS).thread_unblock();
+    unblocked.map_err(|errno| failed("pthread_sigmask", errno))?;
+    // Non-blocking: the connection that poll reported may be another worker's by now.
+    listener.set_nonblocking(true)?;
+    let process = getpid();
+    print(format!("Serving HTTP on http://{address}/ ...\nprocess {process}\n").as_bytes());
+
+    // Nothing is written into it. The workers see its end when the master has gone.
+    let (orphaned, alive) = UnixStream::pair()?;
+    let mut listener = Some(listener); // none when it is time to stop
+    let mut told = None; // by which signal to end
+    let mut wanted = options.workers.get();
+    let mut workers = Vec::new();
+    let mut backoff = Backoff::default();
+    loop {
+        if reap(&mut workers) {
+            backoff.failed("a worker has ended at once");
+        }
+        if signals.came(Signal::SIGTTIN) && told.is_none() {
+            wanted += 1;
+        }
+        if signals.came(Signal::SIGTTOU) && told.is_none() {
+            wanted = (wanted - 1).max(1);
+        }
+        let mut patience = options.graceful_timeout.min(A_DAY);
+        if let Some(signal) = STOP.into_iter().find(|signal| signals.came(*signal)) {
+            if told.is_some() || signal == Signal::SIGQUIT {
+                patience = Duration::ZERO; // the second one is not patient either
+                workers.iter_mut().for_each(|worker| worker.stop(patience));
+            }
+            told = told.or(Some(signal));
+            listener = None;
+            wanted = 0;
+        }
+
+        let mut staying = workers.iter().filter(|worker| !worker.is_told()).count();
+        while let Some(listener) = listener.as_ref() {
+            if staying >= wanted || backoff.is_on() {
+                break;
+            }
+            let still = apps::before_fork();
+            // SAFETY: the child has this thread alone. What another may hold here, of the
+            // locks that the child takes, this one holds: see before_fork.
+            match unsafe { fork() } {
+                Ok(ForkResult::Child) => {
+                    still.after_fork_in_child();
+                    drop(alive); // the worker's copy: it would never see the end
+                    let worked = signals.wake_this_process().and_then(|()| {
+                        work(listener, &signals, &orphaned, |connection| {
+                            handle_request(connection, address, &options.limits, application)
+                        })
+                    });
+                    if let Err(error) = &worked {
+                        complain(format!("worker: {error}"));
+                    }
+                    apps::finish();
+                    // SAFETY: _exit only ends the process: no destructor and no atexit hook runs.
+                    unsafe { libc::_exit(worked.is_err().into()) }
+                }
+                Ok(ForkResult::Parent { child }) => {
+                    still.after_fork_in_parent();
+                    print(format!("worker pid {child}\n").as_bytes());
+                    workers.push(Worker::new(child));
+                    staying += 1;
+                }
+                Err(errno) => backoff.failed(failed("fork", errno)),
+            }
+        }
+        let too_many = workers.iter_mut().filter(|worker| !worker.is_told());
+        for worker in too_many.take(staying.saturating_sub(wanted)) {
+            worker.stop(patience); // the oldest first
+        }
+        workers.iter().for_each(Worker::kill_if_late);
+        if let (Some(signal), true) = (told, workers.is_empty()) {
+            return Ok(signal);
+        }
+
+        let deadlines = workers.iter().filter_map(|worker| worker.deadline);
+        let times = deadlines
+            .chain(backoff.until)
+            .filter(|time| *time > Instant::now());
+        let [woken] = wait_for_any([signals.wakes.as_fd()], times.min())?;
+        if woken {
+            signals.drain();
+        }
+    }
+}
+
+/// A worker, as its master knows it.
+struct Worker {
+    pid: Pid,
+    began: Instant,
+    /// By when it must have ended, if it has been told to stop.
+    deadline: Option<Instant>,
+}
+
+impl Worker {
+    fn new(pid: Pid) -> Worker {
+        let (began, deadline) = (Instant::now(), None);
+        Worker {
+            pid,
+            began,
+            deadline,
+        }
+    }
+
+    fn is_told(&self) -> bool {
+        self.deadline.is_some()
+    }
+
+    fn stop(&mut self, patience: Duration) {
+        let _ = kill(self.pid, Signal::SIGTERM); // it is ours until it is reaped
+        self.deadline = Some(Instant::now() + patience);
+    }
+
+    fn kill_if_late(&self) {
+        if self
+            .deadline
+            .is_some_and(|deadline| deadline <= Instant::now())
+        {
+            let _ = kill(self.pid, Signal::SIGKILL);
+        }
+    }
+}
+
+/// Reaps the workers that have ended, and says whether one of them has failed.
+fn reap(workers: &mut Vec<Worker>) -> bool {
+    let mut failed = false;
+    workers.retain(|worker| {
+        let mut status = 0;
+        // By its number: other children may be the application's.
+        // SAFETY: waitpid writes into `status`, and no further.
+        let reaped = unsafe { libc::waitpid(worker.pid.as_raw(), &mut status, libc::WNOHANG) };
+        let status = ExitStatus::from_raw(status);
+        let how = match reaped {
+            0 => return true,
+            -1 => "somebody else has reaped it".to_string(),
+            _ => status.to_string(),
+        };
+        if !worker.is_told() || !status.success() {
+            complain(format!("worker pid {}: {how}", worker.pid));
+        }
+        failed |= !worker.is_told() && worker.began.elapsed() < AT_ONCE;
+        false
+    });
+    if getpid().as_raw() == 1 {
+        // Process 1 is given the children of all that have ended before them.
+        // SAFETY: without a place for the status waitpid writes nothing.
+        while unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) } > 0 {}
+    }
+    failed
+}
+
+/// The pause before the next worker, where they fail to start or end at once.
+#[derive(Default)]
+struct Backoff {
+    pause: Duration,
+    until: Option<Instant>,
+}
+
+impl Backoff {
+    fn is_on(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Begins a pause, of twice the length of the last one unless that is long over.
+    fn failed(&mut self, why: impl std::fmt::Display) {
+        if self.is_on() {
+            return;
+        }
+        let now = Instant::now();
+        if self.until.is_some_and(|until| now - until > LONGEST_PAUSE) {
+            self.pause = Duration::ZERO;
+        }
+        self.pause = (2 * self.pause).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        self.until = Some(now + self.pause);
+        complain(format!("{why}; the next one starts in {:?}", self.pause));
+    }
+}
+
+/// What the handlers of this process record, and what they wake it with.
+struct Signals {
+    came: Vec<(Signal, Arc<AtomicBool>)>,
+    wakers: Vec<SigId>,
+    wakes: UnixStream,
+}
+
+impl Signals {
+    fn record() -> io::Result<Signals> {
+        let mut came = Vec::new();
+        for signal in SIGNALS {
+            let flag = Arc::new(AtomicBool::new(false));
+            flag::register(signal as i32, Arc::clone(&flag))?;
+            came.push((signal, flag));
+        }
+        let (wakes, wakers) = (UnixStream::pair()?.0, Vec::new());
+        let mut signals = Signals {
+            came,
+            wakers,
+            wakes,
+        };
+        signals.wake_this_process()?;
+        Ok(signals)
+    }
+
+    /// A worker has inherited handlers that wake its master.
+    fn wake_this_process(&mut self) -> io::Result<()> {
+        for waker in self.wakers.drain(..) {
+            unregister(waker);
+        }
+        let (wakes, writer) = UnixStream::pair()?;
+        wakes.set_nonblocking(true)?;
+        self.wakes = wakes;
+        for signal in SIGNALS {
+            self.wakers
+                .push(pipe::register(signal as i32, writer.try_clone()?)?);
+        }
+        Ok(())
+    }
+
+    /// Whether it has come since it was last asked for.
+    fn came(&self, signal: Signal) -> bool {
+        let mut all = self.came.iter();
+        all.any(|(each, flag)| *each == signal && flag.swap(false, Ordering::Relaxed))
+    }
+
+    fn drain(&self) {
+        while matches!((&self.wakes).read(&mut [0; 64]), Ok(1..)) {}
+    }
+}
+
+/// A worker: answers one client after the other until it is told to stop.
+fn work(
+    listener: &TcpListener,
+    signals: &Signals,
+    orphaned: &UnixStream,
+    answer: impl Fn(Connection) -> gateway::Result<()>,
+) -> io::Result<()> {
+    while !STOP.into_iter().any(|signal| signals.came(signal)) {
+        let sources = [listener.as_fd(), signals.wakes.as_fd(), orphaned.as_fd()];
+        let [_, woken, orphaned] = wait_for_any(sources, None)?;
+        if orphaned {
+            return Err(io::Error::other("the master has gone"));
+        }
+        if woken {
+            signals.drain();
+            continue;
+        }
+        let Some((connection, peer)) = accept(listener)? else {
+            continue; // another worker was faster
+        };
+        if let Err(error) = answer(Connection::new(connection, peer)) {
+            complain(format!("request: {error}"));
+        }
+    }
+    Ok(())
+}
+
+/// Waits until one of them has something to read or has ended, or for the time; which
+/// of them that are.
+fn wait_for_any<const N: usize>(
+    sources: [BorrowedFd; N],
+    until: Option<Instant>,
+) -> io::Result<[bool; N]> {
+    let mut sources = sources.map(|source| PollFd::new(source, PollFlags::POLLIN));
+    let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+    let timeout = left.map(|left| left + Duration::from_millis(1)); // it is cut to milliseconds
+    let timeout = timeout.map_or(Ok(PollTimeout::NONE), PollTimeout::try_from);
+    match poll(&mut sources, timeout.unwrap_or(PollTimeout::MAX)) {
+        Ok(_) => Ok(sources.map(|source| source.any().unwrap_or(true))),
+        // poll is not restarted, not even with SA_RESTART. The byte has been written.
+        Err(Errno::EINTR) => Ok([false; N]),
+        Err(errno) => Err(failed("poll", errno)),
+    }
+}
+
+fn handle_request(
+    connection: Connection,
+    server: SocketAddr,
+    limits: &Limits,
+    application: &dyn Application,
+) -> gateway::Result<()> {
+    let log = |head: &[u8]| {
+        let pids = format!("worker pid {}, master pid {}\n", getpid(), getppid());
+        print_request_of(&pids, head);
+    };
+    connection.answer(limits, log, |request, output| {
+        let mut environ = request.environ(server, SOFTWARE);
+        environ.multiprocess = true;
+        respond(application, environ, output)
+    })
+}
+
+/// Lets each of the signals do again what it does by default.
+fn default_signals() {
+    for each in SIGNALS {
+        // SAFETY: no function is installed. There are such signals.
+        let _ = unsafe { signal(each, SigHandler::SigDfl) };
+    }
+}
+
+/// Ends this process as the signal would have ended it by default.
+fn end_by(told: Signal) -> ! {
+    // SAFETY: no function is installed.
+    let _ = unsafe { signal(told, SigHandler::SigDfl) }.and_then(|_| raise(told));
+    // Still here: for process 1 no signal has a default.
+    std::process::exit(128 + told as i32)
+}
+
+fn failed(call: &str, errno: Errno) -> io::Error {
+    io::Error::other(format!("{call}: {errno}"))
+}
