@@ -4,8 +4,8 @@
 //!
 //! A master listens, and N workers, forked before the first client comes, answer one
 //! client after the other. Kill a worker, and another takes its place; TTIN and TTOU
-//! make them one more and one less. Ctrl-C and TERM let every worker finish its answer
-//! first, for as long as --graceful-timeout allows; QUIT ends them at once.
+//! make them one more and one less. Ctrl-C and TERM let them finish their answers, for
+//! as long as --graceful-timeout; QUIT does not.
 
 use clap::Parser;
 use gateway::connection::{accept, print_request_of, Connection};
@@ -16,7 +16,10 @@ use gateway::{respond, Application};
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
-use nix::sys::signal::{kill, raise, signal, SigHandler, SigSet, Signal};
+use nix::sys::signal::Signal::{
+    self, SIGCHLD, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU,
+};
+use nix::sys::signal::{kill, raise, signal, SigHandler, SigSet};
 use nix::sys::socket::{listen, Backlog};
 use nix::unistd::{fork, getpid, getppid, ForkResult, Pid};
 use signal_hook::low_level::{pipe, unregister};
@@ -34,17 +37,9 @@ use std::time::{Duration, Instant};
 
 const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait, if the kernel allows as many
 const SOFTWARE: &str = "webserver4a"; // what the answers name as their server
-const STOP: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT];
-const SIGNALS: [Signal; 6] = [
-    Signal::SIGINT,
-    Signal::SIGTERM,
-    Signal::SIGQUIT,
-    Signal::SIGCHLD,
-    Signal::SIGTTIN,
-    Signal::SIGTTOU,
-];
-const AT_ONCE: Duration = Duration::from_secs(1); // a worker that ends sooner has failed
-const FIRST_PAUSE: Duration = Duration::from_millis(100); // then, before the next one
+const STOP: [Signal; 3] = [SIGINT, SIGTERM, SIGQUIT];
+const SIGNALS: [Signal; 6] = [SIGINT, SIGTERM, SIGQUIT, SIGCHLD, SIGTTIN, SIGTTOU];
+const FIRST_PAUSE: Duration = Duration::from_millis(100); // who lives no longer has failed
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -96,7 +91,8 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
     backlog.map_err(|errno| failed("listen", errno))?;
 
     let address = listener.local_addr()?;
-    let mut signals = Signals::record()?;
+    let came = SIGNALS.map(|signal| (signal, Arc::default()));
+    let (wakes, handlers) = record(&came)?;
     // The mask is inherited: whoever started us may have blocked them.
     let unblocked = SigSet::from_iter(SIGNALS).thread_unblock();
     unblocked.map_err(|errno| failed("pthread_sigmask", errno))?;
@@ -107,37 +103,30 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
 
     // Nothing is written into it. The workers see its end when the master has gone.
     let (orphaned, alive) = UnixStream::pair()?;
-    let mut listener = Some(listener); // none when it is time to stop
     let mut told = None; // by which signal to end
     let mut wanted = options.workers.get();
-    let mut workers = Vec::new();
+    let mut workers: Vec<Worker> = Vec::new();
     let mut backoff = Backoff::default();
     loop {
+        let mut patience = options.graceful_timeout.min(A_DAY);
+        for signal in STOP.into_iter().filter(|signal| has_come(&came, *signal)) {
+            if told.is_some() || signal == SIGQUIT {
+                patience = Duration::ZERO; // who asks twice has waited long enough
+                workers.iter_mut().for_each(|each| each.stop(patience));
+            }
+            told = told.or(Some(signal));
+            wanted = 0;
+        }
+        if told.is_none() {
+            wanted += usize::from(has_come(&came, SIGTTIN));
+            wanted = (wanted - usize::from(has_come(&came, SIGTTOU))).max(1);
+        }
         if reap(&mut workers) {
             backoff.failed("a worker has ended at once");
         }
-        if signals.came(Signal::SIGTTIN) && told.is_none() {
-            wanted += 1;
-        }
-        if signals.came(Signal::SIGTTOU) && told.is_none() {
-            wanted = (wanted - 1).max(1);
-        }
-        let mut patience = options.graceful_timeout.min(A_DAY);
-        if let Some(signal) = STOP.into_iter().find(|signal| signals.came(*signal)) {
-            if told.is_some() || signal == Signal::SIGQUIT {
-                patience = Duration::ZERO; // the second one is not patient either
-                workers.iter_mut().for_each(|worker| worker.stop(patience));
-            }
-            told = told.or(Some(signal));
-            listener = None;
-            wanted = 0;
-        }
 
-        let mut staying = workers.iter().filter(|worker| !worker.is_told()).count();
-        while let Some(listener) = listener.as_ref() {
-            if staying >= wanted || backoff.is_on() {
-                break;
-            }
+        let mut staying = workers.iter().filter(|each| each.stays()).count();
+        while staying < wanted && !backoff.is_on() {
             let still = apps::before_fork();
             // SAFETY: the child has this thread alone. What another may hold here, of the
             // locks that the child takes, this one holds: see before_fork.
@@ -145,13 +134,14 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
                 Ok(ForkResult::Child) => {
                     still.after_fork_in_child();
                     drop(alive); // the worker's copy: it would never see the end
-                    let worked = signals.wake_this_process().and_then(|()| {
-                        work(listener, &signals, &orphaned, |connection| {
+                    let worked = record(&came).and_then(|(wakes, _)| {
+                        handlers.into_iter().for_each(|old| _ = unregister(old));
+                        work(&listener, &came, [&wakes, &orphaned], |connection| {
                             handle_request(connection, address, &options.limits, application)
                         })
                     });
                     if let Err(error) = &worked {
-                        complain(format!("worker: {error}"));
+                        complain(format!("worker pid {}: {error}", getpid()));
                     }
                     apps::finish();
                     // SAFETY: _exit only ends the process: no destructor and no atexit hook runs.
@@ -160,66 +150,67 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
                 Ok(ForkResult::Parent { child }) => {
                     still.after_fork_in_parent();
                     print(format!("worker pid {child}\n").as_bytes());
-                    workers.push(Worker::new(child));
+                    workers.push(Worker {
+                        pid: child,
+                        began: Instant::now(),
+                        deadline: None,
+                    });
                     staying += 1;
                 }
                 Err(errno) => backoff.failed(failed("fork", errno)),
             }
         }
-        let too_many = workers.iter_mut().filter(|worker| !worker.is_told());
-        for worker in too_many.take(staying.saturating_sub(wanted)) {
-            worker.stop(patience); // the oldest first
+        let too_many = staying.saturating_sub(wanted); // the oldest are the first to go
+        let stay = workers.iter_mut().filter(|each| each.stays());
+        stay.take(too_many).for_each(|each| each.stop(patience));
+        let is_late = |worker: &&Worker| worker.deadline.is_some_and(is_past);
+        for late in workers.iter().filter(is_late) {
+            let _ = kill(late.pid, SIGKILL);
         }
-        workers.iter().for_each(Worker::kill_if_late);
         if let (Some(signal), true) = (told, workers.is_empty()) {
             return Ok(signal);
         }
 
-        let deadlines = workers.iter().filter_map(|worker| worker.deadline);
-        let times = deadlines
-            .chain(backoff.until)
-            .filter(|time| *time > Instant::now());
-        let [woken] = wait_for_any([signals.wakes.as_fd()], times.min())?;
-        if woken {
-            signals.drain();
-        }
+        let times = workers.iter().filter_map(|worker| worker.deadline);
+        let times = times.chain(backoff.until).filter(|time| !is_past(*time));
+        wait([wakes.as_fd()], times.min())?;
+        while matches!((&wakes).read(&mut [0; 64]), Ok(1..)) {}
     }
+}
+
+/// Has the handlers of this process record each signal, and wake it by a byte.
+fn record(came: &[(Signal, Arc<AtomicBool>)]) -> io::Result<(UnixStream, Vec<SigId>)> {
+    let (wakes, writer) = UnixStream::pair()?;
+    wakes.set_nonblocking(true)?;
+    let mut handlers = Vec::new();
+    for (signal, flag) in came {
+        handlers.push(flag::register(*signal as i32, Arc::clone(flag))?);
+        handlers.push(pipe::register(*signal as i32, writer.try_clone()?)?);
+    }
+    Ok((wakes, handlers))
+}
+
+/// Whether the signal has come since this was last asked.
+fn has_come(came: &[(Signal, Arc<AtomicBool>)], signal: Signal) -> bool {
+    let mut flags = came.iter();
+    flags.any(|(each, flag)| *each == signal && flag.swap(false, Ordering::Relaxed))
 }
 
 /// A worker, as its master knows it.
 struct Worker {
     pid: Pid,
     began: Instant,
-    /// By when it must have ended, if it has been told to stop.
-    deadline: Option<Instant>,
+    deadline: Option<Instant>, // by when it must have ended, if it was told to
 }
 
 impl Worker {
-    fn new(pid: Pid) -> Worker {
-        let (began, deadline) = (Instant::now(), None);
-        Worker {
-            pid,
-            began,
-            deadline,
-        }
-    }
-
-    fn is_told(&self) -> bool {
-        self.deadline.is_some()
+    fn stays(&self) -> bool {
+        self.deadline.is_none()
     }
 
     fn stop(&mut self, patience: Duration) {
-        let _ = kill(self.pid, Signal::SIGTERM); // it is ours until it is reaped
+        let _ = kill(self.pid, SIGTERM); // it is ours until it is reaped
         self.deadline = Some(Instant::now() + patience);
-    }
-
-    fn kill_if_late(&self) {
-        if self
-            .deadline
-            .is_some_and(|deadline| deadline <= Instant::now())
-        {
-            let _ = kill(self.pid, Signal::SIGKILL);
-        }
     }
 }
 
@@ -232,15 +223,13 @@ fn reap(workers: &mut Vec<Worker>) -> bool {
         // SAFETY: waitpid writes into `status`, and no further.
         let reaped = unsafe { libc::waitpid(worker.pid.as_raw(), &mut status, libc::WNOHANG) };
         let status = ExitStatus::from_raw(status);
-        let how = match reaped {
-            0 => return true,
-            -1 => "somebody else has reaped it".to_string(),
-            _ => status.to_string(),
-        };
-        if !worker.is_told() || !status.success() {
-            complain(format!("worker pid {}: {how}", worker.pid));
+        if reaped == 0 {
+            return true;
         }
-        failed |= !worker.is_told() && worker.began.elapsed() < AT_ONCE;
+        if worker.stays() || !status.success() {
+            complain(format!("worker pid {}: {status}", worker.pid));
+        }
+        failed |= worker.stays() && worker.began.elapsed() < FIRST_PAUSE;
         false
     });
     if getpid().as_raw() == 1 {
@@ -260,7 +249,7 @@ struct Backoff {
 
 impl Backoff {
     fn is_on(&self) -> bool {
-        self.until.is_some_and(|until| Instant::now() < until)
+        self.until.is_some_and(|until| !is_past(until))
     }
 
     /// Begins a pause, of twice the length of the last one unless that is long over.
@@ -268,84 +257,30 @@ impl Backoff {
         if self.is_on() {
             return;
         }
-        let now = Instant::now();
-        if self.until.is_some_and(|until| now - until > LONGEST_PAUSE) {
+        let long_over = |until| is_past(until + LONGEST_PAUSE);
+        if self.until.is_some_and(long_over) {
             self.pause = Duration::ZERO;
         }
         self.pause = (2 * self.pause).clamp(FIRST_PAUSE, LONGEST_PAUSE);
-        self.until = Some(now + self.pause);
+        self.until = Some(Instant::now() + self.pause);
         complain(format!("{why}; the next one starts in {:?}", self.pause));
-    }
-}
-
-/// What the handlers of this process record, and what they wake it with.
-struct Signals {
-    came: Vec<(Signal, Arc<AtomicBool>)>,
-    wakers: Vec<SigId>,
-    wakes: UnixStream,
-}
-
-impl Signals {
-    fn record() -> io::Result<Signals> {
-        let mut came = Vec::new();
-        for signal in SIGNALS {
-            let flag = Arc::new(AtomicBool::new(false));
-            flag::register(signal as i32, Arc::clone(&flag))?;
-            came.push((signal, flag));
-        }
-        let (wakes, wakers) = (UnixStream::pair()?.0, Vec::new());
-        let mut signals = Signals {
-            came,
-            wakers,
-            wakes,
-        };
-        signals.wake_this_process()?;
-        Ok(signals)
-    }
-
-    /// A worker has inherited handlers that wake its master.
-    fn wake_this_process(&mut self) -> io::Result<()> {
-        for waker in self.wakers.drain(..) {
-            unregister(waker);
-        }
-        let (wakes, writer) = UnixStream::pair()?;
-        wakes.set_nonblocking(true)?;
-        self.wakes = wakes;
-        for signal in SIGNALS {
-            self.wakers
-                .push(pipe::register(signal as i32, writer.try_clone()?)?);
-        }
-        Ok(())
-    }
-
-    /// Whether it has come since it was last asked for.
-    fn came(&self, signal: Signal) -> bool {
-        let mut all = self.came.iter();
-        all.any(|(each, flag)| *each == signal && flag.swap(false, Ordering::Relaxed))
-    }
-
-    fn drain(&self) {
-        while matches!((&self.wakes).read(&mut [0; 64]), Ok(1..)) {}
     }
 }
 
 /// A worker: answers one client after the other until it is told to stop.
 fn work(
     listener: &TcpListener,
-    signals: &Signals,
-    orphaned: &UnixStream,
+    came: &[(Signal, Arc<AtomicBool>)],
+    [mut wakes, orphaned]: [&UnixStream; 2],
     answer: impl Fn(Connection) -> gateway::Result<()>,
 ) -> io::Result<()> {
-    while !STOP.into_iter().any(|signal| signals.came(signal)) {
-        let sources = [listener.as_fd(), signals.wakes.as_fd(), orphaned.as_fd()];
-        let [_, woken, orphaned] = wait_for_any(sources, None)?;
+    while !STOP.into_iter().any(|signal| has_come(came, signal)) {
+        let files = [listener.as_fd(), wakes.as_fd(), orphaned.as_fd()];
+        let [_, woken, orphaned] = wait(files, None)?;
         if orphaned {
             return Err(io::Error::other("the master has gone"));
         }
-        if woken {
-            signals.drain();
-            continue;
-        }
+        while woken && matches!(wakes.read(&mut [0; 64]), Ok(1..)) {}
         let Some((connection, peer)) = accept(listener)? else {
             continue; // another worker was faster
         };
@@ -356,18 +291,14 @@ fn work(
     Ok(())
 }
 
-/// Waits until one of them has something to read or has ended, or for the time; which
-/// of them that are.
-fn wait_for_any<const N: usize>(
-    sources: [BorrowedFd; N],
-    until: Option<Instant>,
-) -> io::Result<[bool; N]> {
-    let mut sources = sources.map(|source| PollFd::new(source, PollFlags::POLLIN));
+/// Waits for something to read from one of them, or its end, or for the time.
+fn wait<const N: usize>(files: [BorrowedFd; N], until: Option<Instant>) -> io::Result<[bool; N]> {
+    let mut files = files.map(|file| PollFd::new(file, PollFlags::POLLIN));
     let left = until.map(|until| until.saturating_duration_since(Instant::now()));
     let timeout = left.map(|left| left + Duration::from_millis(1)); // it is cut to milliseconds
     let timeout = timeout.map_or(Ok(PollTimeout::NONE), PollTimeout::try_from);
-    match poll(&mut sources, timeout.unwrap_or(PollTimeout::MAX)) {
-        Ok(_) => Ok(sources.map(|source| source.any().unwrap_or(true))),
+    match poll(&mut files, timeout.unwrap_or(PollTimeout::MAX)) {
+        Ok(_) => Ok(files.map(|file| file.any().unwrap_or(true))),
         // poll is not restarted, not even with SA_RESTART. The byte has been written.
         Err(Errno::EINTR) => Ok([false; N]),
         Err(errno) => Err(failed("poll", errno)),
@@ -401,10 +332,16 @@ fn default_signals() {
 
 /// Ends this process as the signal would have ended it by default.
 fn end_by(told: Signal) -> ! {
-    // SAFETY: no function is installed.
-    let _ = unsafe { signal(told, SigHandler::SigDfl) }.and_then(|_| raise(told));
-    // Still here: for process 1 no signal has a default.
+    if told != SIGQUIT {
+        // SAFETY: no function is installed.
+        let _ = unsafe { signal(told, SigHandler::SigDfl) }.and_then(|_| raise(told));
+    }
+    // Still here: for process 1 no signal has a default, and QUIT's would leave a core file.
     std::process::exit(128 + told as i32)
+}
+
+fn is_past(time: Instant) -> bool {
+    time <= Instant::now()
 }
 
 fn failed(call: &str, errno: Errno) -> io::Error {
