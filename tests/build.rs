@@ -143,6 +143,7 @@ const IN_PYTHON: &str = "code/apps/python/solutions";
 fn write_changed(course: &Course, out: &Path) -> Result<(), Problem> {
     let mut sources = wrong_answers(course, out)?;
     sources.push(("curious".to_string(), curious(course)?));
+    sources.extend(dying(course)?.map(|source| ("dying".to_string(), source)));
     sources.extend(handlers(course)?);
     sources.push(("without_a_close".to_string(), without_a_close(course)?));
     let folder = out.join("changed");
@@ -250,6 +251,36 @@ fn curious(course: &Course) -> Result<String, Problem> {
     let own = "{ start_programs(); Box::new(curious) as Box<dyn Application> }";
     let server = server.replace(loads, own).replace(MAIN, PUBLIC_MAIN);
     Ok(server + "\n" + &application)
+}
+
+/// `webserver4a` whose workers end at once, `changed/dying.rs`, and whose longest pause
+/// is one that a test can wait for.
+fn dying(course: &Course) -> Result<Option<String>, Problem> {
+    let Some(server) = course.program("webserver4a") else {
+        return Ok(None);
+    };
+    let mut server = server.source();
+    let file = course.root.join("tests/changed/dying.rs");
+    let dying = fs::read_to_string(&file);
+    let dying = dying.map_err(|error| Problem::new(&file, 0, error.to_string()))?;
+    for (old, new) in [
+        (MAIN, PUBLIC_MAIN),
+        (
+            "fn run(options: Options) -> gateway::Result<()> {\n",
+            "$    end_children();\n",
+        ),
+        (
+            "LONGEST_PAUSE: Duration = Duration::from_secs(10)",
+            "LONGEST_PAUSE: Duration = Duration::from_millis(800)",
+        ),
+    ] {
+        if server.matches(old).count() != 1 {
+            let what = format!("webserver4a has no `{}`", old.trim());
+            return Err(Problem::new(&file, 0, what));
+        }
+        server = server.replace(old, &new.replace('$', old));
+    }
+    Ok(Some(server + "\n" + &dying))
 }
 
 /// The programs with a handler for SIGCHLD, as handler.NAME, with another `main`: it

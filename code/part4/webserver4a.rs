@@ -121,12 +121,15 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
             wanted += usize::from(has_come(&came, SIGTTIN));
             wanted = (wanted - usize::from(has_come(&came, SIGTTOU))).max(1);
         }
+        let too_many = staying(&workers).saturating_sub(wanted); // the oldest go first
+        let stay = workers.iter_mut().filter(|one| one.deadline.is_none());
+        stay.take(too_many).for_each(|each| each.stop(patience));
+
+        // Only now: Ctrl-C has told the workers too, and they may have been faster.
         if reap(&mut workers) {
             backoff.failed("a worker has ended at once");
         }
-
-        let mut staying = workers.iter().filter(|each| each.stays()).count();
-        while staying < wanted && !backoff.is_on() {
+        while staying(&workers) < wanted && !backoff.is_on() {
             let still = apps::before_fork();
             // SAFETY: the child has this thread alone. What another may hold here, of the
             // locks that the child takes, this one holds: see before_fork.
@@ -155,14 +158,10 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
                         began: Instant::now(),
                         deadline: None,
                     });
-                    staying += 1;
                 }
                 Err(errno) => backoff.failed(failed("fork", errno)),
             }
         }
-        let too_many = staying.saturating_sub(wanted); // the oldest are the first to go
-        let stay = workers.iter_mut().filter(|each| each.stays());
-        stay.take(too_many).for_each(|each| each.stop(patience));
         let is_late = |worker: &&Worker| worker.deadline.is_some_and(is_past);
         for late in workers.iter().filter(is_late) {
             let _ = kill(late.pid, SIGKILL);
@@ -204,14 +203,14 @@ struct Worker {
 }
 
 impl Worker {
-    fn stays(&self) -> bool {
-        self.deadline.is_none()
-    }
-
     fn stop(&mut self, patience: Duration) {
         let _ = kill(self.pid, SIGTERM); // it is ours until it is reaped
         self.deadline = Some(Instant::now() + patience);
     }
+}
+
+fn staying(workers: &[Worker]) -> usize {
+    workers.iter().filter(|one| one.deadline.is_none()).count()
 }
 
 /// Reaps the workers that have ended, and says whether one of them has failed.
@@ -226,10 +225,10 @@ fn reap(workers: &mut Vec<Worker>) -> bool {
         if reaped == 0 {
             return true;
         }
-        if worker.stays() || !status.success() {
+        if worker.deadline.is_none() || !status.success() {
             complain(format!("worker pid {}: {status}", worker.pid));
         }
-        failed |= worker.stays() && worker.began.elapsed() < FIRST_PAUSE;
+        failed |= worker.deadline.is_none() && worker.began.elapsed() < FIRST_PAUSE;
         false
     });
     if getpid().as_raw() == 1 {
