@@ -38,7 +38,7 @@ fn int_and_term_let_the_workers_finish_their_answers() {
 
 #[test]
 fn quit_ends_4a_and_its_workers_at_once() {
-    let mut server = Server::start(&format!("{ECHO} --workers 2"));
+    let mut server = Server::start(&format!("{ECHO} --graceful-timeout 1h"));
     let all = workers(&server, 2);
     let (mut client, _) = held(&server);
     server.signal(Signal::SIGQUIT);
@@ -66,11 +66,11 @@ fn who_has_not_finished_when_the_time_is_over_is_killed() {
     assert!(!all.into_iter().any(is_alive));
 }
 
-/// Of what would be thirty seconds.
+/// Of what would be an hour.
 #[test]
 fn the_second_signal_is_the_last_that_4a_waits_for() {
     for second in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT] {
-        let mut server = Server::start(&format!("{ECHO} --workers 2"));
+        let mut server = Server::start(&format!("{ECHO} --graceful-timeout 1h"));
         let (mut client, _) = held(&server);
         server.signal(Signal::SIGTERM);
         workers(&server, 1);
