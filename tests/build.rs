@@ -142,7 +142,13 @@ const IN_PYTHON: &str = "code/apps/python/solutions";
 /// A module for each program with a change in it, and a `main` that chooses one.
 fn write_changed(course: &Course, out: &Path) -> Result<(), Problem> {
     let mut sources = wrong_answers(course, out)?;
-    sources.push(("curious".to_string(), curious(course)?));
+    sources.push(("curious".to_string(), curious(course, "webserver3h")?));
+    if course.program("webserver4a").is_some() {
+        sources.push((
+            "curious_worker".to_string(),
+            curious(course, "webserver4a")?,
+        ));
+    }
     sources.extend(dying(course)?.map(|source| ("dying".to_string(), source)));
     sources.extend(handlers(course)?);
     sources.push(("without_a_close".to_string(), without_a_close(course)?));
@@ -236,17 +242,17 @@ fn wrong_answers(course: &Course, out: &Path) -> Result<Vec<(String, String)>, P
 const MAIN: &str = "fn main() -> ExitCode {";
 const PUBLIC_MAIN: &str = "pub fn main() -> ExitCode {";
 
-/// `webserver3h` with an application of the tests built in, `changed/curious.rs`.
-fn curious(course: &Course) -> Result<String, Problem> {
-    let server = course.program("webserver3h");
+/// A server with an application of the tests built in, `changed/curious.rs`.
+fn curious(course: &Course, name: &str) -> Result<String, Problem> {
+    let server = course.program(name);
     let server = server.map(Program::source).unwrap_or_default();
     let file = course.root.join("tests/changed/curious.rs");
     let application = fs::read_to_string(&file);
     let application = application.map_err(|error| Problem::new(&file, 0, error.to_string()))?;
     let loads = "apps::load(&options.application)?";
     if server.matches(loads).count() != 1 || server.matches(MAIN).count() != 1 {
-        let what = "webserver3h loads its application otherwise";
-        return Err(Problem::new(&file, 0, what.to_string()));
+        let what = format!("{name} loads its application otherwise");
+        return Err(Problem::new(&file, 0, what));
     }
     let own = "{ start_programs(); Box::new(curious) as Box<dyn Application> }";
     let server = server.replace(loads, own).replace(MAIN, PUBLIC_MAIN);

@@ -179,6 +179,22 @@ fn a_killed_worker_costs_its_own_client() {
     assert!(workers(&server, 2).contains(&second));
 }
 
+/// What it remembers stays with the worker, and its own children are its own.
+#[test]
+fn an_application_of_4a_counts_in_each_worker() {
+    let curious = crate::changed("curious_worker");
+    let server = Server::start(&format!("{} curious --workers 1", curious.display()));
+    for visits in 1..4 {
+        let (answer, _) = server.connect().ask(&get("/"));
+        let (_, found) = answer.split_once("\r\n\r\n").unwrap_or_default();
+        let wanted = format!(
+            "visits: {visits}; multithread, multiprocess, run_once: false, true, false; \
+             child: exit status: 0"
+        );
+        assert_eq!(found, wanted);
+    }
+}
+
 /// By a panic, which the gateway catches: the worker stays.
 #[test]
 fn a_panic_of_the_application_costs_one_answer_and_no_worker() {
