@@ -105,7 +105,14 @@ fn what_cannot_be_served_is_one_clear_line() {
 #[test]
 fn the_command_line_is_checked() {
     let usage = |program: &str| format!("usage: {program} [OPTIONS] <APPLICATION> [ADDRESS]");
-    for program in ["webserver2", "webserver3h", "range", "compress", "mounted"] {
+    for program in [
+        "webserver2",
+        "webserver3h",
+        "webserver4a",
+        "range",
+        "compress",
+        "mounted",
+    ] {
         for (arguments, message) in [
             (
                 "",
