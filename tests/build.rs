@@ -161,13 +161,18 @@ fn write_changed(course: &Course, out: &Path) -> Result<(), Problem> {
             .and_then(|()| fs::write(&file, source))
             .map_err(|error| Problem::new(&file, 0, error.to_string()))?;
         let path = file.display().to_string();
+        // Its application asks waitid, which nix does not have for macOS.
+        let here = match name == "curious" {
+            true => "#[cfg(target_os = \"linux\")]\n",
+            false => "",
+        };
         let _ = writeln!(
             modules,
-            "#[path = {path:?}]\n#[allow(warnings, clippy::all)]\nmod program_{number};"
+            "{here}#[path = {path:?}]\n#[allow(warnings, clippy::all)]\nmod program_{number};"
         );
         let _ = writeln!(
             arms,
-            "        {name:?} => std::process::Termination::report(program_{number}::main()),"
+            "        {here}{name:?} => std::process::Termination::report(program_{number}::main()),"
         );
     }
     let main = format!(

@@ -64,6 +64,9 @@ if (label) {
 // The bar at the top is a landmark.
 document.getElementById('mdbook-menu-bar')?.setAttribute('role', 'banner');
 
+// The field of the search has a name, not a hint alone.
+document.getElementById('mdbook-searchbar')?.setAttribute('aria-label', 'Search this book');
+
 // A table that is wider than the page scrolls, also by keyboard.
 const tables = [...document.querySelectorAll('.table-wrapper')];
 const reach = () => tables.forEach((table) => {

@@ -16,6 +16,7 @@ mod watcher;
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a test waits for what it knows must happen. It is there to end a test that
@@ -72,11 +73,29 @@ pub struct Pause {
 }
 
 impl Pause {
-    /// Pauses, a millisecond longer each time, up to 16.
+    /// Pauses, a millisecond longer each time, up to 50.
     pub fn wait(&mut self) {
-        self.looks = (self.looks + 1).min(16);
+        self.looks = (self.looks + 1).min(50);
         std::thread::sleep(Duration::from_millis(self.looks.into()));
     }
+}
+
+/// Checks each of these, four at the same time: most of a check of a server is waiting.
+///
+/// # Panics
+///
+/// When a check has.
+pub fn beside_each_other<T: Sync>(items: &[T], check: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    check(item);
+                }
+            });
+        }
+    });
 }
 
 /// Says that a check is left out because the machine lacks `what`; under

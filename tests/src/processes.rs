@@ -41,6 +41,17 @@ pub fn all() -> Vec<Process> {
 }
 
 /// The processes of a group.
+#[cfg(target_os = "linux")]
+pub fn group(number: u32) -> Vec<Process> {
+    // The call tells a group in a tenth of the time that `/proc/PID/stat` takes.
+    numbers()
+        .filter(|pid| group_of(*pid) == Some(number))
+        .filter_map(one)
+        .collect()
+}
+
+/// The processes of a group.
+#[cfg(not(target_os = "linux"))]
 pub fn group(number: u32) -> Vec<Process> {
     let mut group = all();
     group.retain(|process| process.group == number);
@@ -49,10 +60,25 @@ pub fn group(number: u32) -> Vec<Process> {
 
 #[cfg(target_os = "linux")]
 fn list() -> Vec<Process> {
-    let entries = std::fs::read_dir("/proc").expect("Linux has /proc");
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    // The kernel's own threads, half of the list, are in the group 0. So is, to those
+    // inside, what a container was entered with.
+    let all = group_of(std::process::id()) == Some(0);
+    let listed = numbers().filter(|pid| all || group_of(*pid) != Some(0));
     // One that has ended since it was listed cannot be read.
-    names.filter_map(one).collect()
+    listed.filter_map(one).collect()
+}
+
+#[cfg(target_os = "linux")]
+fn numbers() -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir("/proc").expect("Linux has /proc");
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
+/// The group of a process; `None` when there is none of that number.
+#[cfg(target_os = "linux")]
+fn group_of(pid: u32) -> Option<u32> {
+    let group = nix::unistd::getpgid(Some(nix::unistd::Pid::from_raw(pid as i32)));
+    group.ok().map(|group| group.as_raw() as u32)
 }
 
 /// The process of that number, if there is one.
@@ -62,8 +88,8 @@ fn one(pid: u32) -> Option<Process> {
     let mut stat = [0; 1024];
     let mut file = std::fs::File::open(format!("/proc/{pid}/stat")).ok()?;
     let length = file.read(&mut stat).ok()?; // the kernel gives it in one piece
-    let end_of_name = stat[..length].iter().rposition(|byte| *byte == b')')?;
-    let rest = std::str::from_utf8(&stat[end_of_name + 1..length]).ok()?;
+    let stat = String::from_utf8_lossy(&stat[..length]);
+    let (_, rest) = stat.rsplit_once(')')?;
     let mut words = rest.split_ascii_whitespace();
     Some(Process {
         pid,

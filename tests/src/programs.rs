@@ -2,6 +2,7 @@
 
 use book::course::{Course, Example, Program, PACKAGE};
 use book::Problem;
+use regex::bytes::Regex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write};
@@ -18,11 +19,11 @@ static EXECUTABLES: LazyLock<Result<BTreeMap<String, PathBuf>, String>> = LazyLo
 /// # Panics
 ///
 /// When its table or one of its programs cannot be read.
-pub fn course() -> Course {
+pub fn course() -> &'static Course {
     static COURSE: LazyLock<Result<Course, Problem>> =
         LazyLock::new(|| Course::load(&book::root()));
     match &*COURSE {
-        Ok(course) => course.clone(),
+        Ok(course) => course,
         Err(problem) => panic!("{problem}"),
     }
 }
@@ -142,9 +143,8 @@ fn copy_with_port(program: &Path, file: &Path, port: Option<u16>) -> bool {
         let here = format!("127.0.0.1:{port}");
         let digits = "the port has four digits, as the page's has";
         assert_eq!(ADDRESS.len(), here.len(), "{digits}");
-        let windows = bytes.windows(ADDRESS.len()).enumerate();
-        let found = windows.filter(|(_, window)| *window == ADDRESS.as_bytes());
-        places.extend(found.map(|(at, _)| at));
+        let address = Regex::new(&regex::escape(ADDRESS)).expect("it is escaped");
+        places.extend(address.find_iter(&bytes).map(|found| found.start()));
         for at in &places {
             bytes[*at..at + here.len()].copy_from_slice(here.as_bytes());
         }
@@ -250,10 +250,10 @@ fn build() -> Result<BTreeMap<String, PathBuf>, String> {
     let mut cargo = cargo();
     let format = "--message-format=json-render-diagnostics";
     cargo.args(["build", "--quiet", "--locked", "--color=never", format]);
-    for program in course().programs {
+    for program in &course().programs {
         cargo.args(["--bin", &program.name]);
     }
-    for example in course().examples {
+    for example in &course().examples {
         cargo.args(["--example", &example.name]);
     }
     let output = cargo.output();

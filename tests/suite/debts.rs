@@ -59,7 +59,7 @@ fn debt_of(test: &str, setup: impl Fn(Setup) -> Setup, fails: impl Fn(&mut Serve
         assert_eq!(server.wait_for_end(), (Some(1), error), "{repays}");
         let mut programs = course.programs.iter();
         next = programs
-            .find(|other| !other.is_stage() && step_before(&course, other) == Some(&program.name));
+            .find(|other| !other.is_stage() && step_before(course, other) == Some(&program.name));
         assert!(next.is_some(), "no program after {repays} repays `{test}`");
     }
 }

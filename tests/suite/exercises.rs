@@ -128,7 +128,7 @@ fn every_exercise_has_wrong_answers_and_every_wrong_answer_an_exercise() {
         .collect();
     assert_eq!(asked, kept);
     // And every solution of a part is that of an exercise.
-    let solutions = course().programs.into_iter();
+    let solutions = course().programs.iter().cloned();
     let solutions = solutions.filter(|program| program.file.starts_with("code"));
     let solutions =
         solutions.filter(|program| program.file.display().to_string().contains("/solutions/"));
@@ -1909,6 +1909,114 @@ fn last_words() {
     );
 }
 
+/// A request of which the application has half of the body.
+const HALF: &str = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345";
+
+/// Whether `echoapp` has answered with a body that ends so.
+fn echoes(answer: &[u8], body: &str) -> bool {
+    answer.starts_with(b"HTTP/1.1 200 ") && answer.ends_with(format!("\n\n{body}").as_bytes())
+}
+
+#[test]
+fn time_is_up() {
+    exercise(
+        "time_is_up",
+        "webserver3h echoapp:app",
+        "its application goes on after eight seconds",
+        "time_is_up echoapp:app",
+        |program| {
+            const SHORT: Duration = Duration::from_millis(1_500);
+            const LONG: Duration = Duration::from_secs(8);
+            let mut server = serve(program)?;
+            let mut asks_late = server.connect();
+            let began = Instant::now();
+            let mut slow = server.connect();
+            slow.send(HALF);
+            let mut quick = server.connect();
+            let (answer, _) = quick.exchange(get("/").as_bytes());
+            ensure(echoes(&answer, ""), "who was quick is not answered")?;
+            slow.read_until_within("no end", LONG);
+            let took = began.elapsed();
+            let ended = server.ended().is_some();
+            ensure(!ended, "the server has ended")?;
+            let goes_on = "its application goes on after eight seconds";
+            ensure(took < LONG, goes_on)?;
+            let early = format!("its application was ended after {took:?}");
+            ensure(took > SHORT, early)?;
+
+            // Longer than the application may take: it is not this client's time.
+            thread::sleep(Duration::from_secs(3).saturating_sub(began.elapsed()));
+            let (answer, _) = asks_late.exchange(get("/").as_bytes());
+            let text = String::from_utf8_lossy(&answer);
+            let late = format!("who took three seconds to ask got {text:?}");
+            ensure(echoes(&answer, ""), late)?;
+            let said = server.output_when_idle() + &server.errors();
+            ensure(
+                said.contains(": signal: "),
+                "it does not say that a signal has ended the child",
+            )?;
+            let zombies = server.lasting_zombies();
+            ensure(zombies == 0, format!("it leaves {zombies} zombies"))
+        },
+    );
+}
+
+#[test]
+fn take_turns() {
+    exercise(
+        "take_turns",
+        "webserver3h echoapp:app",
+        "a client was answered during the turn of another",
+        "take_turns echoapp:app",
+        |program| {
+            let server = &serve(program)?;
+            let (_silent, _) = silent_client(server);
+            server.wait_until_idle();
+            let mut first = server.connect();
+            first.send(get("/"));
+            server.wait_until_idle();
+            let answer = first.read_now();
+            let holds = "a client that says nothing holds up the others";
+            ensure(echoes(&answer, ""), holds)?;
+
+            // One whose turn ends well, and one whose child is killed.
+            for killed in [false, true] {
+                let (mut slow, child) = silent_client(server);
+                slow.send(HALF);
+                server.wait_until_idle();
+                let mut others = [server.connect(), server.connect()];
+                for other in &mut others {
+                    other.send(get("/"));
+                }
+                server.wait_until_idle();
+                let early = others.iter_mut().any(|other| !other.read_now().is_empty());
+                ensure(!early, "a client was answered during the turn of another")?;
+                if killed {
+                    signal_to(child, Signal::SIGKILL as i32);
+                } else {
+                    slow.send("67890");
+                    server.wait_until_idle();
+                    let answer = slow.read_now();
+                    ensure(echoes(&answer, "1234567890"), "the first is not answered")?;
+                }
+                server.wait_until_idle();
+                for other in &mut others {
+                    let answer = other.read_now();
+                    let after = if killed {
+                        "a child was killed"
+                    } else {
+                        "a turn"
+                    };
+                    let waits = format!("after {after} the next waits on");
+                    ensure(echoes(&answer, ""), waits)?;
+                }
+            }
+            let zombies = server.lasting_zombies();
+            ensure(zombies == 0, format!("it leaves {zombies} zombies"))
+        },
+    );
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn keeps_orphans() {
@@ -1926,6 +2034,12 @@ fn keeps_orphans() {
                 let answer = patiently(server, client.try_send(get("/")));
                 let whole = answer.ends_with(END);
                 ensure(whole, format!("a client got {answer:?}"))?;
+                // It has not ended yet when its client has the answer, and the server
+                // may ask for the ended as soon as the next client comes.
+                tests::wait_for("the end of the orphan", || {
+                    let ended = server.children().iter().all(|child| child.state == 'Z');
+                    ended.then_some(())
+                });
             }
             let zombies = server.lasting_zombies();
             let output = server.output();

@@ -12,11 +12,11 @@ use tests::programs::course;
 #[test]
 fn every_line_is_in_the_book() {
     let course = course();
-    let text = Text::read(&course);
+    let text = Text::read(course);
     let missing: Vec<String> = course
         .programs
         .iter()
-        .flat_map(|program| text.leaves_out(&course, program))
+        .flat_map(|program| text.leaves_out(course, program))
         .chain(course.libraries.iter().flat_map(|library| {
             let files = library.files.iter();
             files.flat_map(|source| text.leaves_out_of_library(source))

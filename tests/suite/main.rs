@@ -7,6 +7,7 @@ mod bench;
 mod book_server;
 #[cfg(feature = "browser")]
 mod browser;
+mod chapters;
 mod comparison;
 mod debts;
 mod exercises;
@@ -24,7 +25,6 @@ mod published;
 mod python;
 mod runtimes;
 mod snippets;
-mod transcripts;
 mod webserver1;
 mod webserver2;
 mod workflows;

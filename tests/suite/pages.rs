@@ -209,6 +209,22 @@ fn follow(
 }
 
 /// No page, style or script of the book makes the browser ask another host.
+/// A link leads to the first of two that have one name, and a browser says nothing.
+#[test]
+fn no_page_gives_a_name_twice() {
+    let mut twice = Vec::new();
+    for (path, page) in pages().iter() {
+        let mut seen = BTreeSet::new();
+        for element in all(page, "[id]") {
+            let id = element.attr("id").unwrap_or_default();
+            if !seen.insert(id) {
+                twice.push(format!("{}: {id}", source(path)));
+            }
+        }
+    }
+    assert!(twice.is_empty(), "names given twice:\n{}", twice.join("\n"));
+}
+
 #[test]
 fn no_page_asks_a_foreign_host() {
     let mut asks = Vec::new();
@@ -340,7 +356,7 @@ fn programs_can_be_copied() {
             &copies.join(name).join("src/main.rs"),
             &format!("{listing}\n"),
         );
-        for library in program.folders(&course) {
+        for library in program.folders(course) {
             copy(&course.root.join(&library), &copies);
         }
         alike.entry(dependencies).or_default().push(name);
@@ -372,12 +388,16 @@ fn programs_can_be_copied() {
 /// and runs is known from its file, which the transcripts start.)
 #[test]
 fn stages_can_be_typed() {
-    let stages = course().programs.into_iter().filter(Program::is_stage);
+    let stages = course()
+        .programs
+        .iter()
+        .filter(|&x| Program::is_stage(x))
+        .cloned();
     let mut packages: BTreeMap<BTreeSet<String>, Vec<(String, String)>> = BTreeMap::new();
     let (course, copies) = (course(), copies());
     let libraries = format!("path = \"{}/", copies.display());
     for stage in stages {
-        for library in stage.folders(&course) {
+        for library in stage.folders(course) {
             copy(&course.root.join(&library), &copies);
         }
         let lines = stage.dependencies.iter();
@@ -531,7 +551,7 @@ fn a_step_that_misleads_is_seen() {
         file: PathBuf::from("book/part3/page.md"),
         text: format!("{{{{#step {before} {after}}}}}\n"),
     };
-    let (made, _) = book::preprocessor::render(&course, &chapter).unwrap();
+    let (made, _) = book::preprocessor::render(course, &chapter).unwrap();
     let lines = |name: &str| -> Vec<String> {
         let typed = course.program(name).unwrap().typed();
         typed.lines().map(str::to_string).collect()
@@ -632,8 +652,8 @@ fn parts_can_be_copied() {
             continue;
         }
         let folder = copies.join(&name);
-        for library in course().libraries {
-            copy(&book::root().join(library.folder), &copies);
+        for library in &course().libraries {
+            copy(&book::root().join(&library.folder), &copies);
         }
         for file in files(&code.join(&name)) {
             let mut text = fs::read_to_string(code.join(&name).join(&file)).unwrap();

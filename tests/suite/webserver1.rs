@@ -1,6 +1,6 @@
 //! What Part 1 says of `webserver1`.
 
-use crate::transcripts::Port;
+use crate::chapters::Port;
 use nix::sys::signal::Signal;
 use std::ffi::OsStr;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -150,7 +150,7 @@ fn the_queue_is_finite() {
 
 /// The programs of Part 1: the steps and the solutions.
 fn programs() -> Vec<String> {
-    let programs = course().programs.into_iter();
+    let programs = course().programs.iter().cloned();
     let part1 =
         programs.filter(|program| program.file.starts_with("code/part1") && !program.is_stage());
     let names: Vec<String> = part1.map(|program| program.name).collect();

@@ -8,7 +8,7 @@
 //! comments would show.
 
 use crate::anchors;
-use crate::course::{line_of, read, Chapter};
+use crate::course::{read, Chapter};
 use crate::Problem;
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,10 +71,14 @@ pub struct Expanded {
 /// assert_eq!(found[0].line, 2);
 /// ```
 pub fn directives(text: &str) -> Vec<Directive<'_>> {
+    // Each line is counted from the directive before.
+    let (mut line, mut counted) = (1, 0);
     DIRECTIVE
         .captures_iter(text)
         .filter_map(|captures| {
             let whole = captures.get(0)?;
+            line += text[counted..whole.start()].matches('\n').count();
+            counted = whole.start();
             Some(Directive {
                 name: captures.get(1).map_or("", |name| name.as_str()),
                 arguments: captures
@@ -82,7 +86,7 @@ pub fn directives(text: &str) -> Vec<Directive<'_>> {
                     .map(|rest| rest.as_str().split_whitespace().collect())
                     .unwrap_or_default(),
                 range: whole.range(),
-                line: line_of(text, whole.start()),
+                line,
             })
         })
         .collect()

@@ -329,7 +329,7 @@ impl Lookup {
         Some(format!("[{code}]({})", manual(name, of)))
     }
 
-    /// The links of what was made for this page: see [`MADE`].
+    /// The links of what was made for this page: see `MADE`.
     pub fn mark_made(&self, chapter: &Chapter, rendered: &str) -> String {
         let own = path(chapter);
         let up = up(&own);

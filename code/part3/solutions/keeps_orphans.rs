@@ -7,8 +7,7 @@
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::prctl;
-use nix::sys::socket::{self, listen, Backlog, SockFlag};
+use nix::sys::socket::{self, listen, Backlog};
 use nix::sys::wait::{waitpid, WaitPidFlag, WaitStatus};
 use nix::unistd::{fork, getpid, getppid, ForkResult};
 use std::env;
@@ -73,8 +72,8 @@ fn serve_forever(address: &str) -> io::Result<()> {
     let _ = writeln!(terminal, "process {}", process::id());
     let _ = terminal.flush();
 
-    let subreaper = prctl::set_child_subreaper(true);
-    subreaper.map_err(|errno| failed("prctl", errno))?;
+    #[cfg(target_os = "linux")]
+    nix::sys::prctl::set_child_subreaper(true).map_err(|errno| failed("prctl", errno))?;
 
     loop {
         // Until those who are left have not ended, or none is left.
@@ -125,7 +124,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
 fn accept(listener: &TcpListener) -> Result<TcpStream, Errno> {
     // CLOEXEC: a program that is started from here does not inherit it.
     #[cfg(not(target_vendor = "apple"))]
-    let connection = socket::accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC)?;
+    let connection = socket::accept4(listener.as_raw_fd(), socket::SockFlag::SOCK_CLOEXEC)?;
     #[cfg(target_vendor = "apple")] // which has no accept4
     let connection = socket::accept(listener.as_raw_fd())?;
     // SAFETY: the kernel has opened this descriptor for us, and nothing else owns it.

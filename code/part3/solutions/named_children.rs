@@ -6,8 +6,7 @@
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::prctl;
-use nix::sys::socket::{self, listen, Backlog, SockFlag};
+use nix::sys::socket::{self, listen, Backlog};
 use nix::unistd::{fork, getpid, getppid, ForkResult};
 use std::env;
 use std::ffi::CString;
@@ -103,7 +102,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
 fn accept(listener: &TcpListener) -> Result<TcpStream, Errno> {
     // CLOEXEC: a program that is started from here does not inherit it.
     #[cfg(not(target_vendor = "apple"))]
-    let connection = socket::accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC)?;
+    let connection = socket::accept4(listener.as_raw_fd(), socket::SockFlag::SOCK_CLOEXEC)?;
     #[cfg(target_vendor = "apple")] // which has no accept4
     let connection = socket::accept(listener.as_raw_fd())?;
     // SAFETY: the kernel has opened this descriptor for us, and nothing else owns it.
@@ -116,7 +115,10 @@ fn name_after_client(connection: &TcpStream) {
         return; // it has left already
     };
     if let Ok(name) = CString::new(peer.to_string()) {
-        let _ = prctl::set_name(&name);
+        #[cfg(target_os = "linux")]
+        let _ = nix::sys::prctl::set_name(&name);
+        #[cfg(not(target_os = "linux"))]
+        drop(name); // which has no prctl
     }
 }
 

@@ -3,7 +3,7 @@
 //!     cargo run --bin accept_by_hand [ADDRESS]
 
 use nix::errno::Errno;
-use nix::sys::socket::{self, listen, Backlog, SockFlag};
+use nix::sys::socket::{self, listen, Backlog};
 use std::env;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -65,7 +65,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
 fn accept(listener: &TcpListener) -> Result<TcpStream, Errno> {
     // CLOEXEC: a program that is started from here does not inherit it.
     #[cfg(not(target_vendor = "apple"))]
-    let connection = socket::accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC)?;
+    let connection = socket::accept4(listener.as_raw_fd(), socket::SockFlag::SOCK_CLOEXEC)?;
     #[cfg(target_vendor = "apple")] // which has no accept4
     let connection = socket::accept(listener.as_raw_fd())?;
     // SAFETY: the kernel has opened this descriptor for us, and nothing else owns it.

@@ -5,7 +5,7 @@
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{sigaction, SaFlags, SigAction, SigHandler, SigSet, Signal};
-use nix::sys::socket::{self, listen, Backlog, SockFlag};
+use nix::sys::socket::{self, listen, Backlog};
 use nix::unistd::{fork, getpid, getppid, ForkResult};
 use std::env;
 use std::io::{self, Read, Write};
@@ -107,7 +107,7 @@ extern "C" fn reap(_: libc::c_int) {}
 fn accept(listener: &TcpListener) -> Result<TcpStream, Errno> {
     // CLOEXEC: a program that is started from here does not inherit it.
     #[cfg(not(target_vendor = "apple"))]
-    let connection = socket::accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC)?;
+    let connection = socket::accept4(listener.as_raw_fd(), socket::SockFlag::SOCK_CLOEXEC)?;
     #[cfg(target_vendor = "apple")] // which has no accept4
     let connection = socket::accept(listener.as_raw_fd())?;
     // SAFETY: the kernel has opened this descriptor for us, and nothing else owns it.

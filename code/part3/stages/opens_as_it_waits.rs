@@ -1,12 +1,12 @@
-//! opens_as_it_waits: looks_at_a_flag with the signal blocked except in ppoll.
+//! opens_as_it_waits: looks_at_a_flag with the signal blocked except in pselect.
 //!
 //!     cargo run --bin opens_as_it_waits [ADDRESS]
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::poll::{ppoll, PollFd, PollFlags};
+use nix::sys::select::{pselect, FdSet};
 use nix::sys::signal::{sigaction, SaFlags, SigAction, SigHandler, SigSet, Signal};
-use nix::sys::socket::{self, listen, Backlog, SockFlag};
+use nix::sys::socket::{self, listen, Backlog};
 use nix::sys::wait::{waitpid, WaitPidFlag, WaitStatus};
 use nix::unistd::{fork, getpid, getppid, ForkResult};
 use std::env;
@@ -82,7 +82,7 @@ fn serve_forever(address: &str) -> io::Result<()> {
     // SAFETY: note stores into an atomic and does nothing else.
     let installed = unsafe { sigaction(Signal::SIGCHLD, &action) };
     installed.map_err(|errno| failed("sigaction", errno))?;
-    // Blocked here, and let in while ppoll waits.
+    // Blocked here, and let in while pselect waits.
     let blocked = SigSet::from(Signal::SIGCHLD).thread_block();
     blocked.map_err(|errno| failed("pthread_sigmask", errno))?;
 
@@ -91,12 +91,13 @@ fn serve_forever(address: &str) -> io::Result<()> {
             reap();
         }
         thread::sleep(GAP);
-        let mut sources = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
-        match ppoll(&mut sources, None, Some(SigSet::empty())) {
+        let mut sources = FdSet::new();
+        sources.insert(listener.as_fd());
+        match pselect(None, &mut sources, None, None, None, &SigSet::empty()) {
             Ok(_) => {}
             // The handler has run, and the loop looks.
             Err(Errno::EINTR) => continue,
-            Err(errno) => return Err(failed("ppoll", errno)),
+            Err(errno) => return Err(failed("pselect", errno)),
         }
         let connection = match accept(&listener) {
             Ok(connection) => connection,
@@ -149,7 +150,7 @@ fn reap() {
 fn accept(listener: &TcpListener) -> Result<TcpStream, Errno> {
     // CLOEXEC: a program that is started from here does not inherit it.
     #[cfg(not(target_vendor = "apple"))]
-    let connection = socket::accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC)?;
+    let connection = socket::accept4(listener.as_raw_fd(), socket::SockFlag::SOCK_CLOEXEC)?;
     #[cfg(target_vendor = "apple")] // which has no accept4
     let connection = socket::accept(listener.as_raw_fd())?;
     // SAFETY: the kernel has opened this descriptor for us, and nothing else owns it.

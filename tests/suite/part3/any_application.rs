@@ -9,7 +9,7 @@ use tests::client::{get, End};
 use tests::experiments::silent_client;
 use tests::programs::executable;
 use tests::server::{run_to_end, Server};
-use tests::wait_for;
+use tests::{beside_each_other, wait_for};
 
 #[test]
 fn applications_answer_through_3h_as_through_webserver2() {
@@ -38,7 +38,7 @@ pub(crate) fn applications_answer_as_through_webserver2(program: &str) {
             "x".repeat(100_000)
         ),
     ];
-    for application in [
+    let applications = [
         "wsgiapp:app",
         "echoapp:app",
         "validator:accesslog:validator:echoapp:app",
@@ -51,7 +51,8 @@ pub(crate) fn applications_answer_as_through_webserver2(program: &str) {
         "failapp:panic",
         "axumapp:app",
         "validator:axumapp:app",
-    ] {
+    ];
+    beside_each_other(&applications, |application| {
         let servers = ["webserver2", program];
         let servers = servers.map(|program| Server::start(&format!("{program} {application}")));
         for request in &requests {
@@ -78,7 +79,7 @@ pub(crate) fn applications_answer_as_through_webserver2(program: &str) {
             assert!(before == now, "{application}: {start}: {before:?}, {now:?}");
         }
         assert_eq!(servers[1].lasting_zombies(), 0, "{application}");
-    }
+    });
 }
 
 /// The application waits for the rest of a body.

@@ -7,7 +7,7 @@ use tests::client::{get, Client, End};
 use tests::experiments::END;
 use tests::programs::course;
 use tests::server::{Server, Setup};
-use tests::{left_out, processes};
+use tests::{beside_each_other, left_out, processes};
 
 #[test]
 fn the_answer_of_3d_does_not_end() {
@@ -87,7 +87,7 @@ fn three_d_runs_out_of_processes_for_its_zombies() {
 
 /// The servers of the course that serve with one process, and those that fork.
 fn each_kind() -> (Vec<String>, Vec<String>) {
-    let programs = course().programs.into_iter();
+    let programs = course().programs.iter().cloned();
     let servers = programs.filter(|program| program.serves && !program.is_stage());
     let (fork, others): (Vec<_>, Vec<_>) =
         servers.partition(|program| program.source().contains("fork()"));
@@ -107,10 +107,9 @@ fn a_server_of_one_process_holds_nothing_of_who_was_served() {
     let (servers, _) = each_kind();
     assert!(servers.len() > 10, "{servers:?}");
     // But for those that nap with their first client.
-    for program in servers
-        .iter()
-        .filter(|name| !NAPPING.contains(&name.as_str()))
-    {
+    let mut servers = servers;
+    servers.retain(|name| !NAPPING.contains(&name.as_str()));
+    beside_each_other(&servers, |program| {
         let server = Server::start(program);
         server.connect().ask(&get("/"));
         server.wait_until_idle();
@@ -124,7 +123,7 @@ fn a_server_of_one_process_holds_nothing_of_who_was_served() {
         drop(server.connect());
         server.wait_until_idle();
         assert_eq!(server.descriptors(), before, "{program}");
-    }
+    });
 }
 
 /// Clients who say nothing, so that no child ends. What each child holds: what the
@@ -136,7 +135,7 @@ fn a_parent_holds_no_connection_and_a_child_its_own_alone() {
     }
     let (_, servers) = each_kind();
     assert!(servers.len() > 10, "{servers:?}");
-    for program in &servers {
+    beside_each_other(&servers, |program| {
         let server = Server::start(program);
         server.wait_until_idle();
         let before = server.descriptors();
@@ -154,8 +153,9 @@ fn a_parent_holds_no_connection_and_a_child_its_own_alone() {
         assert_eq!(group.len(), clients.len(), "{program}: {group:?}");
         group.sort_by_key(|process| process.pid);
         // The pipe's end that only the parent reads.
-        let pipes = ["count_answers", "webserver3h wsgiapp:app"];
-        let gone = usize::from(pipes.contains(&program.as_str()));
+        let name = program.split(' ').next().unwrap_or_default();
+        let pipes = ["count_answers", "webserver3h", "time_is_up", "take_turns"];
+        let gone = usize::from(pipes.contains(&name));
         for (place, child) in group.iter().enumerate() {
             let inherited = if kept > 0 { place } else { 0 };
             let holds = processes::descriptors(child.pid);
@@ -168,5 +168,5 @@ fn a_parent_holds_no_connection_and_a_child_its_own_alone() {
         let refused = std::net::TcpStream::connect(server.address).is_err();
         assert!(refused, "a child of {program} holds the listener");
         drop(clients);
-    }
+    });
 }

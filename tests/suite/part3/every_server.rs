@@ -10,7 +10,7 @@ use tests::processes::{self, Process};
 use tests::programs::{executable, folder};
 use tests::server::{run_to_end, Server};
 use tests::terminal::Terminal;
-use tests::{wait_for, LIMIT};
+use tests::{beside_each_other, wait_for, LIMIT};
 
 #[test]
 fn every_server_says_where_it_serves_and_gives_the_answer_of_the_series() {
@@ -65,9 +65,13 @@ fn every_server_says_clearly_why_it_cannot_start() {
 /// A terminal sends SIGINT to the whole group of the command that runs in it.
 #[test]
 fn every_server_stops_when_told_and_so_do_its_children() {
-    for program in servers().into_iter().chain([ANY_APPLICATION.to_string()]) {
+    let programs: Vec<String> = servers()
+        .into_iter()
+        .chain([ANY_APPLICATION.to_string()])
+        .collect();
+    beside_each_other(&programs, |program| {
         for signal in [Signal::SIGINT, Signal::SIGTERM] {
-            let mut server = Server::start(&program);
+            let mut server = Server::start(program);
             let _silent = [server.connect(), server.connect()];
             server.wait_until_idle();
             // The grandchildren of double_fork are in its group alone.
@@ -87,7 +91,7 @@ fn every_server_stops_when_told_and_so_do_its_children() {
                 });
             }
         }
-    }
+    });
 }
 
 #[test]

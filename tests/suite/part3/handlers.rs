@@ -28,7 +28,12 @@ const CARELESS: &str = "asks_when_told";
 #[test]
 fn handlers_leave_errno_alone() {
     let is_handler = |program: &Program| program.source().contains("extern \"C\" fn reap(");
-    let programs: Vec<Program> = course().programs.into_iter().filter(is_handler).collect();
+    let programs: Vec<Program> = course()
+        .programs
+        .iter()
+        .filter(|&x| is_handler(x))
+        .cloned()
+        .collect();
     assert!(programs.len() >= 4, "{} have a handler", programs.len());
     for program in programs {
         let changed = changed(&format!("handler.{}", program.name));

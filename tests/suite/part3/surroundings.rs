@@ -155,7 +155,7 @@ fn an_error_of_one_connection_ends_no_server() {
             .1;
         list.split_once("];").expect("which ends").0.to_string()
     };
-    let programs = course().programs.into_iter();
+    let programs = course().programs.iter().cloned();
     let ours = programs.filter(|program| {
         let source = program.source();
         program.file.starts_with("code/part3") && source.contains("fn accept(")

@@ -2,6 +2,7 @@
 
 use super::{ask, echoed, whole};
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
 use tests::client::get;
 use tests::programs;
 use tests::server::{run_to_end, Server};
@@ -100,6 +101,19 @@ fn what_cannot_be_served_is_one_clear_line() {
     }
 }
 
+/// A reader's copy is of no package of the course, whatever its name ends in.
+#[test]
+fn a_copy_names_no_package_of_the_course() {
+    let mut command = programs::command("webserver2 nosuch:app");
+    let (code, _, errors) = run_to_end(command.arg0("my-webserver2"));
+    assert_eq!(code, Some(1));
+    assert!(
+        errors.starts_with("there is no module `nosuch`; "),
+        "{errors}"
+    );
+    assert!(!errors.contains(" -p "), "{errors}");
+}
+
 /// An option that does not exist, one with a value that is none, and a word too many
 /// are one line and the exit code 2; help goes to the standard output.
 #[test]
@@ -193,7 +207,7 @@ fn what_was_left_out_comes_in_with_the_command_that_is_named() {
     let metadata: serde_json::Value = serde_json::from_slice(&metadata).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
 
-    let names = programs::course().programs.into_iter();
+    let names = programs::course().programs.iter().cloned();
     let names = names.filter(|program| program.arguments.is_some());
     let names = names.map(|program| program.name);
     let ours: Vec<String> = names.filter(|name| name.starts_with("webserver")).collect();

@@ -7,9 +7,9 @@
 //!   own and stays until its page ends, or until a `^C`. A block that does not
 //!   begin with a command goes on in the terminal of the last server, and shows
 //!   what that has printed since it was last seen.
-//! - Port 8888 of the page is a free port here, and 3000 another.
-//! - `cargo run --bin NAME` goes through cargo the first time that a page types it in
-//!   a run of the tests, and after that is the program that cargo has built.
+//! - Port 8888 of the page is a free port here, and so are 3000, the book's, and 8000.
+//! - `cargo run --bin NAME` goes through cargo for the first program of each package that
+//!   a run of the tests comes to. For the others it is what cargo has built by that name.
 //! - In a block of a stage, `cargo run` starts that stage, as the reader's own package
 //!   would: the program is called `my-server`, and has a free port where its text has 8888.
 //! - `cargo run -p PACKAGE --example NAME` starts an example of a part, in the same way.
@@ -29,7 +29,7 @@
 //!   otherwise named and left out.
 //! - A block whose tool is missing, or that needs root, is named and left out, and so
 //!   are those after it on its page. Where `CI=true`, that is a failure.
-//! - `SNAPSHOTS=overwrite cargo test --test suite transcripts::` writes what came back
+//! - `SNAPSHOTS=overwrite cargo test --test suite chapters::` writes what came back
 //!   into the chapters.
 
 use book::course::{Chapter, Program};
@@ -37,7 +37,8 @@ use book::transcript::{blocks, served, stage_command, Block, Line, StageCommand}
 use regex::{Captures, Regex};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::net::{TcpListener, UdpSocket};
+use std::io::ErrorKind;
+use std::net::{TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -55,7 +56,7 @@ include!(concat!(env!("OUT_DIR"), "/replays.rs"));
 /// A page on which a server has Python inside.
 fn replay_with_python(chapter: &str) {
     if !cfg!(feature = "python") {
-        let how = "cargo test --test suite --features tests/python transcripts::python";
+        let how = "cargo test --test suite --features tests/python chapters::python";
         tests::say(&format!("not checked: {chapter}: {how}"));
     } else if can_check(chapter) {
         replay_on(&mut Page::with_python(chapter), chapter);
@@ -72,7 +73,7 @@ fn replay_on(page: &mut Page, chapter: &str) {
     let chapter = Chapter { file, text };
     let blocks = blocks(&chapter).unwrap_or_else(|problem| panic!("{problem}"));
     for block in &blocks {
-        let checked = block.check(&course(), &chapter);
+        let checked = block.check(course(), &chapter);
         checked.unwrap_or_else(|problem| panic!("{problem}"));
     }
     page.typed.0 = typed_on(&chapter.file);
@@ -85,7 +86,7 @@ fn replay_on(page: &mut Page, chapter: &str) {
     for block in &blocks {
         // The first difference only: what comes after it follows from it.
         if let Some(difference) = page.replay(&chapter.file, block).difference {
-            panic!("{difference}\nif the page is wrong: SNAPSHOTS=overwrite cargo test --test suite transcripts::");
+            panic!("{difference}\nif the page is wrong: SNAPSHOTS=overwrite cargo test --test suite chapters::");
         }
     }
 }
@@ -237,9 +238,7 @@ impl Page {
             .and_then(|(name, command)| Some((course.program(name)?, stage_command(command)?)));
         let served = match stage {
             Some((stage, _)) => stage.serves.then(|| stage.name.clone()),
-            None => exchange
-                .command
-                .and_then(|command| served(&course, command)),
+            None => exchange.command.and_then(|command| served(course, command)),
         };
         let name = match (&block.terminal, &served, exchange.command, &self.server) {
             (Some(name), ..) => name.clone(),
@@ -427,10 +426,19 @@ fn without_echo(echo: &str, screen: &str) -> String {
     screen.strip_prefix(echo).unwrap_or(screen).to_string()
 }
 
+/// A port of the page, and the free one that stands in for it.
+struct Stand {
+    page: &'static str,
+    here: Port,
+    /// What finds the page's number in a text, and what finds the other.
+    of_page: Regex,
+    of_here: Regex,
+}
+
 /// The ports and the folders of the page, each with what stands in for it, and how its
 /// stages begin to say their usage.
 struct Places {
-    ports: Vec<(&'static str, Port)>,
+    ports: Vec<Stand>,
     folders: Vec<(&'static str, String)>,
     /// The folders of the stages, which the page calls so too.
     typed: Vec<(&'static str, String)>,
@@ -454,33 +462,45 @@ impl Default for Places {
 impl Places {
     /// Takes a free port for each that the text, or the server, will need.
     fn take_for(&mut self, text: &str, served: Option<&str>) {
-        for port in ["8888", "3000"] {
-            let own = served.is_some_and(|name| (name == "book") == (port == "3000"));
-            let taken = self.ports.iter().any(|(page, _)| *page == port);
+        for port in ["8888", "3000", "8000"] {
+            let own = served.is_some_and(|name| match port {
+                "3000" => name == "book",
+                "8888" => name != "book",
+                _ => false,
+            });
+            let taken = self.ports.iter().any(|stand| stand.page == port);
             let visited = port == "8888" && run_client(text).is_some();
             if (own || visited || text.contains(port)) && !taken {
-                self.ports.push((port, Port::free()));
+                let here = Port::free();
+                self.ports.push(Stand {
+                    page: port,
+                    of_page: whole_number(port),
+                    of_here: whole_number(&here.number.to_string()),
+                    here,
+                });
             }
         }
     }
 
     /// A text of the page with the ports of this run.
     fn here(&self, text: &str) -> String {
-        self.ports
-            .iter()
-            .fold(text.to_string(), |text, (page, port)| {
-                replace_number(&text, page, &port.number.to_string())
-            })
+        self.ports.iter().fold(text.to_string(), |text, stand| {
+            let here = stand.here.number.to_string();
+            stand.of_page.replace_all(&text, here).into_owned()
+        })
+    }
+
+    /// The free port that stands in for one of the page, and 0 where there is none.
+    fn port(&self, page: &str) -> u16 {
+        let stand = self.ports.iter().find(|stand| stand.page == page);
+        stand.map_or(0, |stand| stand.here.number)
     }
 
     /// A text of this run with the ports and the folder of the page.
     fn back(&self, text: &str) -> String {
-        let text = self
-            .ports
-            .iter()
-            .fold(text.to_string(), |text, (page, port)| {
-                replace_number(&text, &port.number.to_string(), page)
-            });
+        let text = self.ports.iter().fold(text.to_string(), |text, stand| {
+            stand.of_here.replace_all(&text, stand.page).into_owned()
+        });
         let names = self.folders.iter().chain(&self.typed).chain(&self.usages);
         names.fold(text, |text, (page, here)| text.replace(here, page))
     }
@@ -492,8 +512,7 @@ impl Places {
             arguments,
             after,
         } = command;
-        let port = self.ports.iter().find(|(page, _)| *page == "8888");
-        let port = port.map_or(0, |(_, port)| port.number);
+        let port = self.port("8888");
         let file = as_typed(stage, folder, port);
         self.typed
             .push(("target/debug/", format!("{}/", folder.display())));
@@ -524,8 +543,7 @@ impl Places {
             };
             let text = fs::read_to_string(book::root().join(&known.file)).unwrap_or_default();
             self.take_for(&text, None);
-            let port = self.ports.iter().find(|(page, _)| *page == "8888");
-            let port = port.map_or(0, |(_, port)| port.number);
+            let port = self.port("8888");
             copied = true;
             format!("{} ", example(known, folder, port).display())
         });
@@ -541,11 +559,7 @@ impl Places {
     /// address that it would have taken by itself.
     fn command(&self, command: &str, served: Option<&str>) -> String {
         let command = self.here(command);
-        let address = |page: &str| {
-            let port = self.ports.iter().find(|(name, _)| *name == page);
-            let number = port.map_or(0, |(_, port)| port.number);
-            format!("127.0.0.1:{number}")
-        };
+        let address = |page: &str| format!("127.0.0.1:{}", self.port(page));
         let command = match served {
             Some("book") if !command.contains("--address") => {
                 format!("{command} -- --address {}", address("3000"))
@@ -564,17 +578,24 @@ impl Places {
     }
 }
 
-/// The command with the program itself in the place of a `cargo run` that some page has
-/// typed before: cargo has built it by then, and would start it with nothing more to say.
+/// The command with the program itself in the place of a `cargo run`, if some page has
+/// had cargo run a program of that package before. Cargo has built them all by then, by
+/// these names, and would start it with nothing more to say.
 fn built(command: &str) -> String {
-    static TYPED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    static TYPED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
     static RUN: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r"\bcargo run (?:--quiet )?--bin (\w+)(?: -- |$)").expect("a constant")
     });
     let mut typed = TYPED.lock().unwrap_or_else(PoisonError::into_inner);
-    let program = |found: &Captures<'_>| match typed.insert(found[0].to_string()) {
-        true => found[0].to_string(),
-        false => format!("{}/{} ", folder().display(), &found[1]),
+    let program = |found: &Captures<'_>| {
+        let program = course().program(&found[1]);
+        let package = program.and_then(|program| program.file.parent());
+        match package {
+            Some(package) if !typed.insert(package.to_path_buf()) => {
+                format!("{}/{} ", folder().display(), &found[1])
+            }
+            _ => found[0].to_string(), // or cargo says that there is none
+        }
     };
     RUN.replace_all(command, program).into_owned()
 }
@@ -608,9 +629,8 @@ fn has_address(command: &str, name: &str) -> bool {
     port.is_match(command.split(name).last().unwrap_or_default())
 }
 
-fn replace_number(text: &str, from: &str, to: &str) -> String {
-    let whole = Regex::new(&format!(r"\b{from}\b")).expect("a number is a pattern");
-    whole.replace_all(text, to).into_owned()
+fn whole_number(digits: &str) -> Regex {
+    Regex::new(&format!(r"\b{digits}\b")).expect("a number is a pattern")
 }
 
 fn unchanged(block: &Block) -> Replayed {
@@ -703,7 +723,7 @@ impl Port {
             let Ok(reserved) = UdpSocket::bind(("127.0.0.1", number)) else {
                 continue;
             };
-            if TcpListener::bind(("127.0.0.1", number)).is_ok() {
+            if is_free(number) {
                 return Port {
                     number,
                     _reserved: reserved,
@@ -712,4 +732,12 @@ impl Port {
         }
         panic!("there is no free port of four digits");
     }
+}
+
+/// Whether nobody listens at this port. It is not bound to find out: a listener, once
+/// inherited by a child that another thread forks meanwhile, would keep the server from
+/// the port until that child has executed something.
+fn is_free(port: u16) -> bool {
+    let visit = TcpStream::connect(("127.0.0.1", port));
+    visit.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
 }
