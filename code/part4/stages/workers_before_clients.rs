@@ -20,9 +20,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitCode, ExitStatus};
 
 const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait, if the kernel allows as many
-const SOFTWARE: &str = "workers_before_clients"; // what the answers name as their server
+const SOFTWARE: &str = "webserver4a"; // what the answers name as their server
 
-/// Two workers, forked before the first client comes
+/// webserver3h whose children stay
 #[derive(Parser)]
 #[command(name = SOFTWARE, version)]
 struct Options {
@@ -103,10 +103,8 @@ fn wait_for(worker: Pid) {
     let mut status = 0;
     // SAFETY: waitpid writes into `status`, and no further.
     unsafe { libc::waitpid(worker.as_raw(), &mut status, 0) };
-    complain(format!(
-        "worker pid {worker}: {}",
-        ExitStatus::from_raw(status)
-    ));
+    let status = ExitStatus::from_raw(status);
+    complain(format!("worker pid {worker}: {status}"));
 }
 
 /// A worker: answers one client after the other.

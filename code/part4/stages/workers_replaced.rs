@@ -23,9 +23,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitCode, ExitStatus};
 
 const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait, if the kernel allows as many
-const SOFTWARE: &str = "workers_replaced"; // what the answers name as their server
+const SOFTWARE: &str = "webserver4a"; // what the answers name as their server
 
-/// Workers that are replaced
+/// webserver3h whose children stay
 #[derive(Parser)]
 #[command(name = SOFTWARE, version)]
 struct Options {
@@ -54,8 +54,7 @@ fn run(options: Options) -> gateway::Result<()> {
         let status = apps::warm(&application, path)?;
         complain(format!("warmed up with GET {path}: {status}"));
     }
-    serve_forever(&options, &application)?;
-    Ok(())
+    Ok(serve_forever(&options, &application)?)
 }
 
 /// The master: keeps the workers at their number.
@@ -77,7 +76,7 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
 
     let mut workers = Vec::new();
     loop {
-        workers.retain(is_there);
+        reap(&mut workers);
         while workers.len() < options.workers.get() {
             let still = apps::before_fork();
             // SAFETY: the child has this thread alone. What another may hold here, of the
@@ -109,18 +108,20 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
     }
 }
 
-/// Whether a worker has not ended yet. If it has, it is reaped, and that is said.
-fn is_there(worker: &Pid) -> bool {
-    let mut status = 0;
-    // SAFETY: waitpid writes into `status`, and no further.
-    let reaped = unsafe { libc::waitpid(worker.as_raw(), &mut status, libc::WNOHANG) };
-    if reaped != 0 {
-        complain(format!(
-            "worker pid {worker}: {}",
-            ExitStatus::from_raw(status)
-        ));
-    }
-    reaped == 0
+/// Reaps the workers that have ended.
+fn reap(workers: &mut Vec<Pid>) {
+    workers.retain(|worker| {
+        let mut status = 0;
+        // By its number: other children may be the application's.
+        // SAFETY: waitpid writes into `status`, and no further.
+        let reaped = unsafe { libc::waitpid(worker.as_raw(), &mut status, libc::WNOHANG) };
+        let status = ExitStatus::from_raw(status);
+        if reaped == 0 {
+            return true;
+        }
+        complain(format!("worker pid {worker}: {status}"));
+        false
+    });
 }
 
 /// A worker: answers one client after the other.

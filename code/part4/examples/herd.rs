@@ -1,0 +1,79 @@
+//! Eight processes wait for the clients of one listener, and fifty clients come, one after
+//! the other. How often has one of the eight been woken?
+//!
+//!     cargo run -p part4 --example herd
+
+// ANCHOR: program
+use nix::libc;
+use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
+use nix::sys::signal::{kill, Signal};
+use nix::sys::wait::waitpid;
+use nix::unistd::{fork, ForkResult, Pid};
+use std::fs;
+use std::io::{self, Read};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsFd;
+
+fn main() -> io::Result<()> {
+    println!("in accept: {} times", herd(false)?);
+    println!("in poll: {} times", herd(true)?);
+    Ok(())
+}
+
+/// How often eight processes were woken by fifty clients.
+fn herd(polls: bool) -> io::Result<u64> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    listener.set_nonblocking(polls)?;
+    let address = listener.local_addr()?;
+    let mut herd = Vec::new();
+    for _ in 0..8 {
+        // SAFETY: there is one thread, so no lock is held by one that the child lacks.
+        match unsafe { fork() }? {
+            ForkResult::Child => serve(&listener, polls),
+            ForkResult::Parent { child } => herd.push(child),
+        }
+    }
+    let before = slept(&herd)?;
+    for _ in 0..50 {
+        TcpStream::connect(address)?.read_to_end(&mut Vec::new())?;
+        slept(&herd)?;
+    }
+    let woken = slept(&herd)? - before;
+    for each in herd {
+        kill(each, Signal::SIGKILL)?;
+        waitpid(each, None)?;
+    }
+    Ok(woken)
+}
+
+/// Takes one client after the other, and says nothing.
+fn serve(listener: &TcpListener, polls: bool) -> ! {
+    while !polls || wait(listener).is_ok() {
+        drop(listener.accept()); // with poll, mostly EAGAIN: another was faster
+    }
+    // SAFETY: _exit only ends the process: no destructor and no atexit hook runs.
+    unsafe { libc::_exit(1) }
+}
+
+fn wait(listener: &TcpListener) -> nix::Result<i32> {
+    let mut files = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+    poll(&mut files, PollTimeout::NONE)
+}
+
+/// How often these processes have gone to sleep, once all of them sleep.
+fn slept(herd: &[Pid]) -> io::Result<u64> {
+    loop {
+        let mut times = 0;
+        let mut all_sleep = true;
+        for each in herd {
+            let status = fs::read_to_string(format!("/proc/{each}/status"))?;
+            all_sleep &= status.contains("\nState:\tS");
+            let (_, count) = status.split_once("\nvoluntary_ctxt_switches:").unwrap_or_default();
+            times += count.split_whitespace().next().map_or(0, |n| n.parse().unwrap_or(0));
+        }
+        if all_sleep {
+            return Ok(times);
+        }
+    }
+}
+// ANCHOR_END: program
