@@ -245,3 +245,15 @@ fn what_4a_cannot_serve_is_one_clear_line() {
         assert_eq!(errors.lines().count(), 1, "{errors}");
     }
 }
+
+/// Eight that wait, and fifty clients. Who sleeps in accept is woken for a client of its own.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_herd_that_polls_is_woken_by_each_client() {
+    for _ in 0..3 {
+        let mut herd = std::process::Command::new(tests::programs::executable("herd"));
+        let (code, output, errors) = run_to_end(&mut herd);
+        assert_eq!((code, errors.as_str()), (Some(0), ""));
+        assert_eq!(output, "in accept: 50 times\nin poll: 400 times\n");
+    }
+}
