@@ -2111,9 +2111,8 @@ fn numbered_workers() {
             }
             let lines = lines_about_requests(&server, r"^worker (\d+), pid (\d+), master pid \d+$");
             let of = lines.len();
-            let count = format!(
-                "of 6 requests {of} have a line that begins with the number of a worker"
-            );
+            let count =
+                format!("of 6 requests {of} have a line that begins with the number of a worker");
             ensure(of == 6, count)?;
             let pairs: BTreeSet<Vec<String>> = lines.into_iter().collect();
             let numbers: BTreeSet<&str> = pairs.iter().map(|pair| &pair[0][..]).collect();
@@ -2223,7 +2222,10 @@ fn retires() {
             let most = counts.iter().max().copied().unwrap_or_default();
             let many = format!("a worker has answered {most} requests");
             ensure(most <= 5, many)?;
-            ensure(counts == [5, 5, 2], format!("the workers answered {counts:?}"))?;
+            ensure(
+                counts == [5, 5, 2],
+                format!("the workers answered {counts:?}"),
+            )?;
             let told = server.errors_when_idle();
             let failed = format!("the server takes it for a failure: {told:?}");
             ensure(told.is_empty(), failed)

@@ -14,6 +14,8 @@ use std::io::{self, Read};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
 
+const COUNT: &str = "voluntary_ctxt_switches:"; // in /proc/PID/status
+
 fn main() -> io::Result<()> {
     println!("in accept: {} times", herd(false)?);
     println!("in poll: {} times", herd(true)?);
@@ -68,8 +70,8 @@ fn slept(herd: &[Pid]) -> io::Result<u64> {
         for each in herd {
             let status = fs::read_to_string(format!("/proc/{each}/status"))?;
             all_sleep &= status.contains("\nState:\tS");
-            let (_, count) = status.split_once("\nvoluntary_ctxt_switches:").unwrap_or_default();
-            times += count.split_whitespace().next().map_or(0, |n| n.parse().unwrap_or(0));
+            let line = status.lines().find_map(|line| line.strip_prefix(COUNT));
+            times += line.map_or(0, |count| count.trim().parse().unwrap_or(0));
         }
         if all_sleep {
             return Ok(times);

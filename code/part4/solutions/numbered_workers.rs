@@ -128,7 +128,8 @@ fn handle_request(
     application: &dyn Application,
 ) -> gateway::Result<()> {
     let log = |head: &[u8]| {
-        let pids = format!("worker {number}, pid {}, master pid {}\n", getpid(), getppid());
+        let (pid, master) = (getpid(), getppid());
+        let pids = format!("worker {number}, pid {pid}, master pid {master}\n");
         print_request_of(&pids, head);
     };
     connection.answer(limits, log, |request, output| {
