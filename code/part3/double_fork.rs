@@ -1,4 +1,4 @@
-//! double_fork: webserver3g that gives its grandchildren away.
+//! double_fork: no_zombies that asks for its children, and gives its grandchildren away.
 //!
 //!     cargo run --bin double_fork [ADDRESS]
 //!

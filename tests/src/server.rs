@@ -22,7 +22,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A running server. Dropping it ends it, and every process it has started.
 pub struct Server {
@@ -33,6 +33,8 @@ pub struct Server {
     errors: Arc<Collected>,
     /// What it runs from, if not from the original.
     _copy: Option<Copy>,
+    /// As long as this is there, its limit of processes is kept where it should be.
+    _room: Option<Arc<()>>,
 }
 
 /// What a process writes into a pipe, read by a thread of its own, or the process would
@@ -55,6 +57,8 @@ pub struct Setup {
     address: String,
     command: Command,
     copy: Option<Copy>,
+    /// How many processes it may have beside the others of its user.
+    most: Option<u64>,
 }
 
 impl Setup {
@@ -69,6 +73,7 @@ impl Setup {
             address: "127.0.0.1:0".to_string(),
             command: Command::new(programs::executable(program)),
             copy: None,
+            most: None,
         }
     }
 
@@ -103,6 +108,7 @@ impl Setup {
         } else {
             let others = processes::threads_of_this_user();
             limit(&mut self.command, libc::RLIMIT_NPROC as _, others + most);
+            self.most = Some(most);
         }
         self
     }
@@ -135,10 +141,12 @@ impl Setup {
             address,
             mut command,
             copy,
+            most,
         } = self;
         command.args(arguments).arg(address);
         let mut server = Server::spawn(&program, command)?;
         server._copy = copy;
+        server._room = most.map(|most| keep_limited(server.pid(), most));
         Ok(server)
     }
 }
@@ -191,6 +199,7 @@ impl Server {
             output,
             errors,
             _copy: None,
+            _room: None,
         };
         let line = wait_for("the server's first line", || {
             let output = server.output();
@@ -500,6 +509,46 @@ fn spawn(command: &mut Command) -> std::io::Result<Child> {
     })?;
     watcher::began(child.id());
     Ok(child)
+}
+
+/// Keeps a server to that many processes beside the others of its user, of which some end
+/// meanwhile: hundreds, when many tests do. For as long as what it returns is kept.
+#[cfg(target_os = "linux")]
+fn keep_limited(pid: u32, most: u64) -> Arc<()> {
+    let kept = Arc::new(());
+    let still = Arc::downgrade(&kept);
+    thread::spawn(move || {
+        while still.strong_count() > 0 {
+            let ours = processes::group(pid).len() as u64;
+            let others = processes::threads_of_this_user().saturating_sub(ours);
+            set_limit(pid, others + most);
+            thread::sleep(Duration::from_millis(100));
+        }
+    });
+    kept
+}
+
+/// Sets the limit of processes of another process, at most as high as it has been.
+#[cfg(target_os = "linux")]
+fn set_limit(pid: u32, most: u64) {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    let (pid, resource) = (pid as i32, libc::RLIMIT_NPROC);
+    // SAFETY: each pointer is null or leads to `limit`, which outlives the calls.
+    unsafe {
+        if libc::prlimit(pid, resource, std::ptr::null(), &mut limit) == 0 {
+            limit.rlim_cur = most.min(limit.rlim_max);
+            libc::prlimit(pid, resource, &limit, std::ptr::null_mut());
+        }
+    }
+}
+
+/// There is no such call here: the limit stays where it was.
+#[cfg(not(target_os = "linux"))]
+fn keep_limited(_: u32, _: u64) -> Arc<()> {
+    Arc::new(())
 }
 
 /// Puts a command into a process group of its own, gives back their default to signals

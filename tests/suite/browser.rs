@@ -447,6 +447,9 @@ async function main() {
                 for (const figure of figures) {
                     await checkImage(figure, (problem) => report.problems.push(problem));
                 }
+                if (figures.length > 0) {
+                    await checkPrintPage((problem) => report.problems.push(problem));
+                }
                 figures = []; // with the first page
             } catch (error) {
                 report.problems.push(`the probe fails: ${error.stack}`);
@@ -791,6 +794,27 @@ function checkPrint({ win, doc, say }) {
     win.dispatchEvent(new win.Event('afterprint'));
     if (folded.some((details) => details.open)) {
         say('details', 'stay open after the page was printed');
+    }
+}
+
+// The page that holds the whole book shows what is folded away elsewhere, with scripts and
+// without. It would ask for the printer, and may not.
+async function checkPrintPage(problem) {
+    for (const scripts of ['allow-scripts', '']) {
+        const frame = document.createElement('iframe');
+        frame.sandbox = `allow-same-origin ${scripts}`;
+        frame.style = 'display: block; border: 0; width: 800px; height: 900px';
+        frame.src = '/print.html';
+        const loaded = new Promise((resolve) => frame.onload = resolve);
+        document.body.append(frame);
+        await loaded;
+        const all = [...frame.contentDocument.querySelectorAll('main details')];
+        const hidden = all.filter((details) => !details.lastElementChild.checkVisibility());
+        if (all.length === 0 || hidden.length > 0) {
+            const how = scripts || 'without scripts';
+            problem(`print.html (${how}): ${hidden.length} of ${all.length} folded parts are closed`);
+        }
+        frame.remove();
     }
 }
 

@@ -15,7 +15,11 @@ const REPOSITORY: &str = "https://example.org/authors/course";
 static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("published");
     let address = Address::new(SITE, Some(REPOSITORY)).unwrap();
-    publish(&book::root(), &folder, &address).unwrap_or_else(|error| panic!("{error:#}"));
+    // As a path that begins where the command is typed, and not at the top of the repository.
+    let here = std::env::current_dir().unwrap();
+    let mut typed: PathBuf = here.components().skip(1).map(|_| "..").collect();
+    typed.extend(folder.components().skip(1));
+    publish(&book::root(), &typed, &address).unwrap_or_else(|error| panic!("{error:#}"));
     folder
 });
 

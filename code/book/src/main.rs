@@ -83,9 +83,9 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let address = listener.local_addr().context("ask for our own address")?;
 
     let root = book::root();
-    let pages = root.join("target/book");
+    let pages = root.join("target/pages");
     say("Building the book ...");
-    book::site::build(&root, &pages).context("build the book")?;
+    book::site::renew(&root, &pages).context("build the book")?;
 
     let url = format!("http://{address}/");
     let mut terminal = std::io::stdout();

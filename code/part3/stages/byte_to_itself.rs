@@ -1,4 +1,4 @@
-//! byte_to_itself: webserver3g whose handler writes a byte for the loop to find.
+//! byte_to_itself: polls_first whose handler writes a byte for poll to find.
 //!
 //!     cargo run --bin byte_to_itself [ADDRESS]
 

@@ -1,4 +1,4 @@
-//! looks_at_a_flag: webserver3g whose handler raises a flag, and whose loop looks.
+//! looks_at_a_flag: raises_a_flag with a wide gap between the look and accept.
 //!
 //!     cargo run --bin looks_at_a_flag [ADDRESS]
 

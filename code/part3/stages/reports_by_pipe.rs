@@ -1,4 +1,4 @@
-//! reports_by_pipe: clients with several connections each, which report on every one.
+//! reports_by_pipe: one_pipe with several connections for each client.
 //!
 //!     cargo run --bin reports_by_pipe
 

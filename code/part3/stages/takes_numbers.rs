@@ -30,12 +30,7 @@ struct Arguments {
 }
 
 fn main() -> io::Result<()> {
-    let tally = run(&Arguments::parse())?;
-    println!("{tally}");
-    Ok(())
-}
-
-fn run(arguments: &Arguments) -> io::Result<Tally> {
+    let arguments = &Arguments::parse();
     let (reports, report) = io::pipe()?;
     let mut clients = Vec::new();
     for _ in 1..=arguments.max_clients {
@@ -55,7 +50,8 @@ fn run(arguments: &Arguments) -> io::Result<Tally> {
     for client in clients {
         waitpid(client, None)?;
     }
-    tally
+    println!("{}", tally?);
+    Ok(())
 }
 
 /// Holds its connections, and reports on each.

@@ -1,4 +1,4 @@
-//! told_apart: with_patience that tells what became of each connection.
+//! told_apart: has_a_tally that says it in one line, always in the same order.
 //!
 //!     cargo run --bin told_apart
 
@@ -16,12 +16,6 @@ const CONNECTIONS: u32 = 4; // of each client
 const PATIENCE: Duration = Duration::from_secs(2);
 
 fn main() -> io::Result<()> {
-    let tally = run()?;
-    println!("{tally}");
-    Ok(())
-}
-
-fn run() -> io::Result<Tally> {
     let (reports, report) = io::pipe()?;
     let mut clients = Vec::new();
     for _ in 1..=CLIENTS {
@@ -41,7 +35,8 @@ fn run() -> io::Result<Tally> {
     for client in clients {
         waitpid(client, None)?;
     }
-    tally
+    println!("{}", tally?);
+    Ok(())
 }
 
 /// Holds its connections, and reports on each.

@@ -1,4 +1,4 @@
-//! told_what: told_apart that takes its numbers from the command line.
+//! told_what: takes_an_address that says in one line what is wrong, and ends with a number.
 //!
 //!     cargo run --bin told_what -- [--max-clients N] [--max-conns N] [--address ADDRESS]
 
