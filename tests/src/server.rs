@@ -22,7 +22,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A running server. Dropping it ends it, and every process it has started.
 pub struct Server {
@@ -522,7 +522,7 @@ fn keep_limited(pid: u32, most: u64) -> Arc<()> {
             let ours = processes::group(pid).len() as u64;
             let others = processes::threads_of_this_user().saturating_sub(ours);
             set_limit(pid, others + most);
-            thread::sleep(Duration::from_millis(100));
+            thread::sleep(std::time::Duration::from_millis(100));
         }
     });
     kept
