@@ -102,20 +102,17 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
         for signal in STOP.into_iter().filter(|signal| has_come(&came, *signal)) {
             if told.is_some() || signal == SIGQUIT {
                 patience = Duration::ZERO; // who asks twice has waited long enough
-                workers.iter_mut().for_each(|each| each.stop(patience));
             }
             told = told.or(Some(signal));
             wanted = 0;
+            workers.iter_mut().for_each(|each| each.stop(patience));
         }
-        let too_many = staying(&workers).saturating_sub(wanted); // the oldest go first
-        let stay = workers.iter_mut().filter(|one| one.deadline.is_none());
-        stay.take(too_many).for_each(|each| each.stop(patience));
 
         // Only now: Ctrl-C has told the workers too, and they may have been faster.
         if reap(&mut workers) {
             backoff.failed("a worker has ended at once");
         }
-        while staying(&workers) < wanted && !backoff.is_on() {
+        while workers.len() < wanted && !backoff.is_on() {
             let still = apps::before_fork();
             // SAFETY: the child has this thread alone. What another may hold here, of the
             // locks that the child takes, this one holds: see before_fork.
@@ -192,10 +189,6 @@ impl Worker {
         let _ = kill(self.pid, SIGTERM); // it is ours until it is reaped
         self.deadline = Some(Instant::now() + patience);
     }
-}
-
-fn staying(workers: &[Worker]) -> usize {
-    workers.iter().filter(|one| one.deadline.is_none()).count()
 }
 
 /// Reaps the workers that have ended, and says whether one of them has failed.
