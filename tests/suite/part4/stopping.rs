@@ -36,6 +36,19 @@ fn int_and_term_let_the_workers_finish_their_answers() {
     }
 }
 
+/// While they are being forked, and before they have handlers of their own.
+#[test]
+fn a_signal_to_workers_that_have_only_begun_is_not_lost() {
+    for program in ["passes_it_on", "answers_first", "webserver4a"] {
+        for _ in 0..4 {
+            let mut server = Server::start(&format!("{program} wsgiapp:app --workers 8"));
+            server.signal(Signal::SIGTERM);
+            wait_for("its end", || server.ended());
+            assert!(!server.errors().contains("SIGKILL"), "{}", server.errors());
+        }
+    }
+}
+
 #[test]
 fn quit_ends_4a_and_its_workers_at_once() {
     let mut server = Server::start(&format!("{ECHO} --graceful-timeout 1h"));
