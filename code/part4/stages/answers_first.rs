@@ -15,7 +15,7 @@ use nix::sys::signal::{kill, signal, SigHandler, SigSet, Signal};
 use nix::sys::socket::{listen, Backlog};
 use nix::unistd::{fork, getpid, getppid, ForkResult, Pid};
 use signal_hook::flag::register_usize;
-use signal_hook::low_level::{pipe, unregister};
+use signal_hook::low_level::{emulate_default_handler, pipe, register, unregister};
 use signal_hook::SigId;
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpListener};
@@ -146,13 +146,18 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
 fn record(came: &Arc<AtomicUsize>) -> io::Result<(UnixStream, Vec<SigId>)> {
     let (wakes, writer) = UnixStream::pair()?;
     wakes.set_nonblocking(true)?;
-    let mut handlers = Vec::new();
+    let (mut handlers, home) = (Vec::new(), getpid());
     for signal in SIGNALS {
+        let number = signal as i32;
+        // A child of the application's has them, too, and is not to record but to end.
+        let elsewhere = move || _ = (getpid() != home).then(|| emulate_default_handler(number));
+        // SAFETY: both functions may be called in a handler.
+        handlers.push(unsafe { register(number, elsewhere) }?);
         if signal != Signal::SIGCHLD {
             let came = Arc::clone(came);
-            handlers.push(register_usize(signal as i32, came, signal as usize)?);
+            handlers.push(register_usize(number, came, signal as usize)?);
         }
-        handlers.push(pipe::register(signal as i32, writer.try_clone()?)?);
+        handlers.push(pipe::register(number, writer.try_clone()?)?);
     }
     Ok((wakes, handlers))
 }
