@@ -42,6 +42,7 @@ fn exit_hooks_run_once_and_buffers_are_written() {
                 assert_eq!(Visitor::new(&server).get("/?log").text(), "ok\n");
             }
             assert_eq!(site.notes(), "", "{program}");
+            server.wait_until_idle(); // a worker that has only begun would be told of
             signal(&server, told);
             ends_by(&mut server, told);
             assert_eq!(site.notes(), HOOK, "{program}");
@@ -123,6 +124,7 @@ fn a_thread_without_an_end_is_not_waited_for_for_ever() {
     for program in [ONE, FORKING, STAYING] {
         let site = Site::new();
         let mut server = site.serve(program, &["ends:idles()"]);
+        server.wait_until_idle(); // as above
         signal(&server, Signal::SIGTERM);
         ends_by(&mut server, Signal::SIGTERM);
         assert_eq!(site.notes(), HOOK, "{program}");
