@@ -74,7 +74,7 @@ fn kill_9_loses_what_the_killed_were_holding_and_nothing_else() {
         for number in 0..8 {
             let (stop, whole, lost) = (&stop, &whole, &lost);
             scope.spawn(move || {
-                let path = if number % 2 == 0 { "/slow" } else { "/" };
+                let path = if number == 0 { "/" } else { "/slow" }; // which costs no processor time
                 while !stop.load(Ordering::Relaxed) {
                     let mut client = Client::connect(address);
                     let port = client.address().port();
@@ -124,9 +124,12 @@ fn kill_9_loses_what_the_killed_were_holding_and_nothing_else() {
         whole.len()
     ));
     // The master has taken none for another.
-    let line = |pid: &u32| format!("worker pid {pid}: signal: 9 (SIGKILL)\n");
-    let lines: String = victims.iter().map(line).collect();
-    assert_eq!(server.errors(), lines);
+    let errors = server.errors();
+    let killed = errors.lines().filter_map(|line| {
+        let pid = line.strip_prefix("worker pid ")?;
+        pid.strip_suffix(": signal: 9 (SIGKILL)")?.parse().ok()
+    });
+    assert_eq!(killed.collect::<Vec<u32>>(), victims);
     workers(&server, 4);
     assert_serves(&server);
 }
@@ -196,6 +199,8 @@ fn an_application_of_4a_counts_in_each_worker() {
         );
         assert_eq!(found, wanted);
     }
+    // SIGCHLD has told each worker of its own child, and none of them looks on and on.
+    server.wait_until_idle();
 }
 
 /// By a panic, which the gateway catches: the worker stays.
@@ -253,13 +258,11 @@ fn what_4a_cannot_serve_is_one_clear_line() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_herd_that_polls_is_woken_by_each_client() {
-    for _ in 0..3 {
-        let mut herd = std::process::Command::new(tests::programs::executable("herd"));
-        let (code, output, errors) = run_to_end(&mut herd);
-        assert_eq!((code, errors.as_str()), (Some(0), ""));
-        assert_eq!(
-            output,
-            "in accept: 1 for each client\nin poll: 8 for each client\n"
-        );
-    }
+    let mut herd = std::process::Command::new(tests::programs::executable("herd"));
+    let (code, output, errors) = run_to_end(&mut herd);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    assert_eq!(
+        output,
+        "in accept: 1 for each client\nin poll: 8 for each client\n"
+    );
 }
