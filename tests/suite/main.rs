@@ -18,6 +18,7 @@ mod my_gateway;
 mod my_machine;
 mod pages;
 mod part3;
+mod part4;
 mod properties;
 #[cfg(feature = "browser")]
 mod published;
