@@ -142,7 +142,14 @@ const IN_PYTHON: &str = "code/apps/python/solutions";
 /// A module for each program with a change in it, and a `main` that chooses one.
 fn write_changed(course: &Course, out: &Path) -> Result<(), Problem> {
     let mut sources = wrong_answers(course, out)?;
-    sources.push(("curious".to_string(), curious(course)?));
+    sources.push(("curious".to_string(), curious(course, "webserver3h")?));
+    if course.program("webserver4a").is_some() {
+        sources.push((
+            "curious_worker".to_string(),
+            curious(course, "webserver4a")?,
+        ));
+    }
+    sources.extend(dying(course)?.map(|source| ("dying".to_string(), source)));
     sources.extend(handlers(course)?);
     sources.push(("without_a_close".to_string(), without_a_close(course)?));
     let folder = out.join("changed");
@@ -240,21 +247,51 @@ fn wrong_answers(course: &Course, out: &Path) -> Result<Vec<(String, String)>, P
 const MAIN: &str = "fn main() -> ExitCode {";
 const PUBLIC_MAIN: &str = "pub fn main() -> ExitCode {";
 
-/// `webserver3h` with an application of the tests built in, `changed/curious.rs`.
-fn curious(course: &Course) -> Result<String, Problem> {
-    let server = course.program("webserver3h");
+/// A server with an application of the tests built in, `changed/curious.rs`.
+fn curious(course: &Course, name: &str) -> Result<String, Problem> {
+    let server = course.program(name);
     let server = server.map(Program::source).unwrap_or_default();
     let file = course.root.join("tests/changed/curious.rs");
     let application = fs::read_to_string(&file);
     let application = application.map_err(|error| Problem::new(&file, 0, error.to_string()))?;
     let loads = "apps::load(&options.application)?";
     if server.matches(loads).count() != 1 || server.matches(MAIN).count() != 1 {
-        let what = "webserver3h loads its application otherwise";
-        return Err(Problem::new(&file, 0, what.to_string()));
+        let what = format!("{name} loads its application otherwise");
+        return Err(Problem::new(&file, 0, what));
     }
     let own = "{ start_programs(); Box::new(curious) as Box<dyn Application> }";
     let server = server.replace(loads, own).replace(MAIN, PUBLIC_MAIN);
     Ok(server + "\n" + &application)
+}
+
+/// `webserver4a` whose workers end at once, `changed/dying.rs`, and whose longest pause
+/// is one that a test can wait for.
+fn dying(course: &Course) -> Result<Option<String>, Problem> {
+    let Some(server) = course.program("webserver4a") else {
+        return Ok(None);
+    };
+    let mut server = server.source();
+    let file = course.root.join("tests/changed/dying.rs");
+    let dying = fs::read_to_string(&file);
+    let dying = dying.map_err(|error| Problem::new(&file, 0, error.to_string()))?;
+    for (old, new) in [
+        (MAIN, PUBLIC_MAIN),
+        (
+            "fn run(options: Options) -> gateway::Result<()> {\n",
+            "$    end_children();\n",
+        ),
+        (
+            "LONGEST_PAUSE: Duration = Duration::from_secs(10)",
+            "LONGEST_PAUSE: Duration = Duration::from_millis(800)",
+        ),
+    ] {
+        if server.matches(old).count() != 1 {
+            let what = format!("webserver4a has no `{}`", old.trim());
+            return Err(Problem::new(&file, 0, what));
+        }
+        server = server.replace(old, &new.replace('$', old));
+    }
+    Ok(Some(server + "\n" + &dying))
 }
 
 /// The programs with a handler for SIGCHLD, as handler.NAME, with another `main`: it

@@ -66,7 +66,7 @@ const VARIES: [Varies; 28] = [
     // Processes. strace fills the number up to five columns with blanks. Process 1 is
     // process 1 everywhere, but orphans may be given to another.
     named(
-        r"\b(?:child pid|parent pid) (1\d+|[2-9]\d*)",
+        r"\b(?:child|parent|worker|master) pid (1\d+|[2-9]\d*)",
         r"\d+",
         Same::OnThePage,
     ),

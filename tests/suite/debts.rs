@@ -47,7 +47,8 @@ fn debt_of(test: &str, setup: impl Fn(Setup) -> Setup, fails: impl Fn(&mut Serve
         let repays = command(&program.name).expect("it is in the table");
         let mut server = start(&repays);
         assert!(!fails(&mut server), "{repays} does not repay `{test}`");
-        if is_sound(&mut server, program.arguments.is_some()) {
+        let on_purpose = END_ON_PURPOSE.contains(&debt.test.as_str());
+        if is_sound(&mut server, program.arguments.is_some()) || on_purpose {
             return;
         }
         // It has ended, which may be what it owes itself. Then the debt is repaid by
@@ -72,6 +73,12 @@ fn step_before<'a>(course: &'a Course, program: &'a Program) -> Option<&'a Strin
         _ => Some(before),
     }
 }
+
+/// The debts that are looked at when the server has been told to end.
+const END_ON_PURPOSE: [&str; 2] = [
+    "told_alone_to_stop_it_leaves_its_children",
+    "who_waits_when_it_is_told_to_stop_gets_nothing",
+];
 
 /// The debt of a server that ends while nothing else is wrong with it.
 const ENDS_BY_EINTR: &str = "a_signal_ends_the_server";
@@ -475,4 +482,39 @@ fn told_alone_to_stop_it_leaves_its_children() {
         let left = |child: &Process| !matches!(processes::state(child.pid), None | Some('Z'));
         children.iter().any(left)
     });
+}
+
+#[test]
+fn as_many_silent_clients_as_workers_stop_it() {
+    debt("as_many_silent_clients_as_workers_stop_it", |server| {
+        let _silent = silent(server, 2);
+        let mut third = server.connect();
+        third.send(get("/"));
+        server.wait_until_idle();
+        third.read_now().is_empty()
+    });
+}
+
+#[test]
+fn who_waits_when_it_is_told_to_stop_gets_nothing() {
+    debt("who_waits_when_it_is_told_to_stop_gets_nothing", |server| {
+        let silent = silent(server, 2);
+        let mut third = server.connect();
+        third.send(get("/"));
+        server.wait_until_idle();
+        server.signal(Signal::SIGTERM);
+        server.wait_until_idle();
+        drop(silent);
+        third.read_to_end().0.is_empty()
+    });
+}
+
+/// Connects clients that say nothing, each of which has somebody who waits for it.
+fn silent(server: &Server, number: usize) -> Vec<Client> {
+    let connect = |_| {
+        let client = server.connect();
+        server.wait_until_idle();
+        client
+    };
+    (0..number).map(connect).collect()
 }

@@ -2074,3 +2074,161 @@ fn asks_the_date() {
         },
     );
 }
+
+/// The lines about requests that a server of Part 4 has printed, by this form.
+fn lines_about_requests(server: &Server, form: &str) -> Vec<Vec<String>> {
+    let form = Regex::new(form).expect("it is one");
+    let output = server.output_when_idle();
+    let lines = output.lines().filter_map(|line| form.captures(line));
+    let groups = lines.map(|found| found.iter().skip(1).flatten().map(text).collect());
+    return groups.collect();
+
+    fn text(found: regex::Match<'_>) -> String {
+        found.as_str().to_string()
+    }
+}
+
+#[test]
+fn numbered_workers() {
+    exercise(
+        "numbered_workers",
+        "workers_before_clients echoapp:app",
+        "of 6 requests 0 have a line that begins with the number of a worker",
+        "numbered_workers echoapp:app",
+        |program| {
+            let server = serve(&format!("{program} --workers 3"))?;
+            for _ in 0..2 {
+                // Each of them has a worker, and so each worker has one of them.
+                let mut clients = [(); 3].map(|()| server.connect());
+                for client in &mut clients {
+                    client.send(HALF);
+                    server.wait_until_idle();
+                }
+                for mut client in clients {
+                    let (answer, _) = client.send("67890").read_to_end();
+                    ensure(echoes(&answer, "1234567890"), "a client is not answered")?;
+                }
+            }
+            let lines = lines_about_requests(&server, r"^worker (\d+), pid (\d+), master pid \d+$");
+            let of = lines.len();
+            let count =
+                format!("of 6 requests {of} have a line that begins with the number of a worker");
+            ensure(of == 6, count)?;
+            let pairs: BTreeSet<Vec<String>> = lines.into_iter().collect();
+            let numbers: BTreeSet<&str> = pairs.iter().map(|pair| &pair[0][..]).collect();
+            let pids: BTreeSet<&str> = pairs.iter().map(|pair| &pair[1][..]).collect();
+            let stay = "the number of a worker changes";
+            ensure(pids.len() == 3 && pairs.len() <= 3, stay)?;
+            let all = format!("the numbers of three workers are {numbers:?}");
+            ensure(numbers.into_iter().eq(["1", "2", "3"]), all)
+        },
+    );
+}
+
+#[test]
+fn counted_together() {
+    exercise(
+        "counted_together",
+        "workers_before_clients echoapp:app",
+        "of 5 requests 0 have a number",
+        "counted_together echoapp:app",
+        |program| {
+            let server = serve(&format!("{program} --workers 2"))?;
+            let mut slow = server.connect();
+            slow.send(HALF);
+            server.wait_until_idle();
+            for _ in 0..3 {
+                server.connect().ask(&get("/"));
+            }
+            let (answer, _) = slow.send("67890").read_to_end();
+            ensure(echoes(&answer, "1234567890"), "a client is not answered")?;
+            server.connect().ask(&get("/"));
+            let form = r"^request (\d+), worker pid (\d+), master pid \d+$";
+            let lines = lines_about_requests(&server, form);
+            let count = format!("of 5 requests {} have a number", lines.len());
+            ensure(lines.len() == 5, count)?;
+            let workers: BTreeSet<&str> = lines.iter().map(|line| &line[1][..]).collect();
+            ensure(workers.len() == 2, "one worker has answered them all")?;
+            let numbers: Vec<&str> = lines.iter().map(|line| &line[0][..]).collect();
+            let all = format!("the requests have the numbers {numbers:?}");
+            ensure(numbers == ["1", "2", "3", "4", "5"], all)
+        },
+    );
+}
+
+#[test]
+fn too_long() {
+    exercise(
+        "too_long",
+        "webserver4a echoapp:app",
+        "its worker goes on after eight seconds",
+        "too_long echoapp:app",
+        |program| {
+            const SHORT: Duration = Duration::from_millis(1_500);
+            const LONG: Duration = Duration::from_secs(8);
+            let mut server = serve(&format!("{program} --workers 1"))?;
+            let first = server.wait_for_children(1)[0].pid;
+            let mut slow = server.connect();
+            let began = Instant::now();
+            slow.send(HALF);
+            slow.read_until_within("no end", LONG);
+            let took = began.elapsed();
+            ensure(server.ended().is_none(), "the server has ended")?;
+            ensure(took < LONG, "its worker goes on after eight seconds")?;
+            let early = format!("its worker was ended after {took:?}");
+            ensure(took > SHORT, early)?;
+
+            let mut quick = server.connect();
+            let answer = quick.try_send(get("/")).read_to_end().0;
+            ensure(echoes(&answer, ""), "nobody takes its place")?;
+            let second = server.wait_for_children(1)[0].pid;
+            ensure(first != second, "it is the same worker")?;
+            // One that has answered may sleep for longer than an answer may take.
+            thread::sleep(Duration::from_secs(3));
+            let (answer, _) = server.connect().exchange(get("/").as_bytes());
+            ensure(echoes(&answer, ""), "nobody answers after three seconds")?;
+            let third = server.wait_for_children(1)[0].pid;
+            ensure(second == third, "who has nothing to do is ended, too")?;
+            let told = server.errors_when_idle();
+            let signal = told.contains(&format!("worker pid {first}: signal: "));
+            ensure(signal, format!("it says {told:?} of the worker"))
+        },
+    );
+}
+
+#[test]
+fn retires() {
+    exercise(
+        "retires",
+        "webserver4a echoapp:app",
+        "a worker has answered 12 requests",
+        "retires echoapp:app",
+        |program| {
+            let server = serve(&format!("{program} --workers 1"))?;
+            for number in 1..=12 {
+                let (answer, end) = server.connect().exchange(get("/").as_bytes());
+                let served = echoes(&answer, "") && end == End::Closed;
+                ensure(served, format!("client {number} was not answered"))?;
+            }
+            let lines = lines_about_requests(&server, r"^worker pid (\d+), master pid \d+$");
+            let mut answers: Vec<(String, usize)> = Vec::new();
+            for line in lines {
+                match answers.last_mut() {
+                    Some((pid, count)) if *pid == line[0] => *count += 1,
+                    _ => answers.push((line[0].clone(), 1)),
+                }
+            }
+            let counts: Vec<usize> = answers.iter().map(|(_, count)| *count).collect();
+            let most = counts.iter().max().copied().unwrap_or_default();
+            let many = format!("a worker has answered {most} requests");
+            ensure(most <= 5, many)?;
+            ensure(
+                counts == [5, 5, 2],
+                format!("the workers answered {counts:?}"),
+            )?;
+            let told = server.errors_when_idle();
+            let failed = format!("the server takes it for a failure: {told:?}");
+            ensure(told.is_empty(), failed)
+        },
+    );
+}

@@ -17,6 +17,7 @@ mod lines;
 mod my_gateway;
 mod pages;
 mod part3;
+mod part4;
 mod properties;
 #[cfg(feature = "browser")]
 mod published;

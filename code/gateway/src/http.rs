@@ -74,8 +74,12 @@ fn size(text: &str) -> Result<u64, String> {
 }
 
 /// Time from `2s` or `500ms`.
+///
+/// # Errors
+///
+/// Anything else.
 #[cfg(feature = "clap")]
-fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text);
     time.map_err(|error| format!("{error}: write a time such as 2s or 500ms"))
 }
