@@ -2237,3 +2237,199 @@ fn retires() {
         },
     );
 }
+
+/// Requests, one behind the other in pieces of different sizes, and the lines that an
+/// exercise should show of each.
+fn shows(program: &str, requests: &[(&str, String, String)]) -> Result<(), String> {
+    let bytes: String = requests.iter().map(|(_, bytes, _)| &bytes[..]).collect();
+    for size in [1000, 7, 1] {
+        let story = crate::my_machine::story(program, size, bytes.as_bytes())?;
+        let mut lines = story.lines();
+        for (what, _, wanted) in requests {
+            let shown: Vec<&str> = lines.by_ref().take(wanted.lines().count()).collect();
+            let shown = shown.join("\n");
+            let error = format!("{what} came as {shown:?}, in pieces of {size}");
+            ensure(shown == *wanted, error)?;
+        }
+        let more = lines.next();
+        ensure(more.is_none(), format!("behind all requests came {more:?}"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn in_chunks() {
+    exercise(
+        "in_chunks",
+        "my_machine",
+        "this machine reads no chunks yet",
+        "in_chunks",
+        |program| {
+            const HEAD: &str = "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+            const NEXT: &str = "GET /b HTTP/1.1\r\nHost: x\r\n\r\n";
+            let taken = [
+                (
+                    "two chunks",
+                    "5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n",
+                    " \"hello!\"",
+                ),
+                ("no chunk", "0\r\n\r\n", ""),
+                (
+                    "a chunk of A bytes",
+                    "A\r\n0123456789\r\n0\r\n\r\n",
+                    " \"0123456789\"",
+                ),
+                ("an extension", "5;a=b\r\nhello\r\n0\r\n\r\n", " \"hello\""),
+                (
+                    "a field behind the last chunk",
+                    "5\r\nhello\r\n0\r\nX: y\r\n\r\n",
+                    " \"hello\"",
+                ),
+            ];
+            let taken = taken.map(|(what, chunks, body)| {
+                let wanted = format!("POST /a{body} whole\nGET /b whole");
+                (what, [HEAD, chunks, NEXT].concat(), wanted)
+            });
+            shows(program, &taken)?;
+            for (what, chunks) in [
+                (
+                    "a chunk that is longer than it says",
+                    "2\r\nabc\r\n0\r\n\r\n",
+                ),
+                ("a size of +2", "+2\r\nab\r\n0\r\n\r\n"),
+                ("a size of no digits", "\r\nab\r\n0\r\n\r\n"),
+                ("a bare line feed", "2\nab\r\n0\r\n\r\n"),
+            ] {
+                let bytes = [HEAD, chunks, NEXT].concat();
+                for size in [1000, 1] {
+                    let story = crate::my_machine::story(program, size, bytes.as_bytes())?;
+                    let refused = story.contains(" 400 ") && !story.contains("GET /b");
+                    ensure(refused, format!("{what} came as {story:?}"))?;
+                }
+            }
+            Ok(())
+        },
+    );
+}
+
+#[test]
+fn last_request() {
+    exercise(
+        "last_request",
+        "my_machine",
+        "Connection: close",
+        "last_request",
+        |program| {
+            let head = "POST /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+            let bytes = format!("{head}Content-Length: 2\r\n\r\nab");
+            let wanted = "POST /a \"ab\" whole".to_string();
+            shows(program, &[("the body of the last request", bytes, wanted)])?;
+            let last = "POST /a whole";
+            let more = "POST /a whole\nGET /b whole";
+            for (version, fields, wanted) in [
+                ("1.1", "Connection: close\r\n", last),
+                ("1.1", "Connection: Close\r\n", last),
+                ("1.1", "Connection: upgrade, close\r\n", last),
+                ("1.1", "Connection: upgrade\r\nConnection: close\r\n", last),
+                ("1.1", "Connection: closed\r\n", more),
+                ("1.1", "", more),
+                ("1.0", "", last),
+                ("1.0", "Connection: Keep-Alive\r\n", more),
+                ("1.0", "Connection: keep-alive, close\r\n", last),
+            ] {
+                let head = format!("POST /a HTTP/{version}\r\nHost: x\r\n{fields}");
+                let fields = fields.trim_end().replace("\r\n", " and ");
+                let what = format!("what follows a request of HTTP/{version} with {fields:?}");
+                let bytes = format!("{head}\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n");
+                let story = crate::my_machine::story(program, 7, bytes.as_bytes())?;
+                ensure(story == wanted, format!("{what} came as {story:?}"))?;
+            }
+            Ok(())
+        },
+    );
+}
+
+/// A POST of these bytes to a server that keeps its connection.
+fn post(body: &[u8], fields: &str) -> Vec<u8> {
+    let length = body.len();
+    let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n{fields}");
+    [head.as_bytes(), b"\r\n", body].concat()
+}
+
+#[test]
+fn echoes_bodies() {
+    exercise(
+        "echoes_bodies",
+        "in_time",
+        "got \"Hello, World!",
+        "echoes_bodies",
+        |program| {
+            let server = &serve(program)?;
+            let close = "Connection: close\r\n";
+            let (bytes, end) = server.connect().exchange(&post(b"first\n", close));
+            let first = Answer::parse(&bytes, end)?;
+            ensure(
+                first.body == b"first\n",
+                format!("the first got {:?}", first.text()),
+            )?;
+            let two = [post(b"one\n", ""), post(b"two\n", close)].concat();
+            let (bytes, _) = server.connect().exchange(&two);
+            let text = String::from_utf8_lossy(&bytes);
+            let second = text.rsplit("\r\n\r\n").next().unwrap_or_default();
+            ensure(
+                second == "two\n",
+                format!("the second answer of a connection is {second:?}"),
+            )?;
+            let long = b"in two pieces".repeat(1000); // more than is read at once
+            let (bytes, end) = server.connect().exchange(&post(&long, close));
+            let answer = Answer::parse(&bytes, end)?;
+            let length = answer.body.len();
+            ensure(
+                answer.body == long,
+                format!("a body in two pieces, of 13,000 bytes, got {length}"),
+            )?;
+            let (bytes, end) = server.connect().exchange(&post(b"\xff\x00\xfe", close));
+            let answer = Answer::parse(&bytes, end)?;
+            ensure(
+                answer.body == b"\xff\x00\xfe",
+                format!("bytes that are no text got {:?}", answer.body),
+            )
+        },
+    );
+}
+
+#[test]
+fn three_and_out() {
+    exercise(
+        "three_and_out",
+        "in_time",
+        "5 answers",
+        "three_and_out",
+        |program| {
+            let server = &serve(program)?;
+            let requests = "GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(5);
+            for client in ["one client", "the next client"] {
+                let (bytes, end) = server.connect().exchange(requests.as_bytes());
+                let text = String::from_utf8_lossy(&bytes);
+                let answers: Vec<&str> = text.split("HTTP/1.1 ").skip(1).collect();
+                let count = answers.len();
+                ensure(count == 3, format!("{client} got {count} answers"))?;
+                let says = |answer: &&str| answer.contains("\r\nConnection: close\r\n");
+                let (last, before) = answers.split_last().ok_or("no answer")?;
+                ensure(
+                    says(last),
+                    "the third answer does not say that it is the last",
+                )?;
+                ensure(
+                    !before.iter().any(says),
+                    "an answer before the third says that it is the last",
+                )?;
+                ensure(
+                    end == End::Closed,
+                    format!("the connection ended with {end:?}"),
+                )?;
+            }
+            Ok(())
+        },
+    );
+}

@@ -15,6 +15,7 @@ mod house;
 mod leftovers;
 mod lines;
 mod my_gateway;
+mod my_machine;
 mod pages;
 mod part3;
 mod part4;

@@ -67,7 +67,7 @@ impl Limits {
 // ANCHOR: size
 /// Bytes from `64K` or `1G`: each letter is 1,024 times the one before.
 #[cfg(feature = "clap")]
-fn size(text: &str) -> Result<u64, String> {
+pub(crate) fn size(text: &str) -> Result<u64, String> {
     let sizes = parse_size::Config::new().with_binary();
     let size = sizes.parse_size(text);
     size.map_err(|error| format!("{error}: write bytes, or a size such as 64K, 100M, 2G"))
@@ -112,7 +112,7 @@ impl Refused {
     }
 
     /// The same refusal, of the request that begins with these bytes.
-    fn of_request(self, bytes: &[u8]) -> Refused {
+    pub(crate) fn of_request(self, bytes: &[u8]) -> Refused {
         let mut words = bytes.trim_ascii_start().split(u8::is_ascii_whitespace);
         let head_only = words.next() == Some(b"HEAD");
         Refused { head_only, ..self }
@@ -156,19 +156,19 @@ impl From<Refused> for io::Error {
 // ANCHOR_END: refused_io
 
 // ANCHOR: statuses
-const fn bad_request(why: &'static str) -> Refused {
+pub(crate) const fn bad_request(why: &'static str) -> Refused {
     Refused::new("400 Bad Request", why)
 }
 
-const TOO_LARGE: Refused = Refused::new(
+pub(crate) const TOO_LARGE: Refused = Refused::new(
     "413 Content Too Large",
     "the body is longer than this server takes",
 );
-const TARGET_TOO_LONG: Refused = Refused::new(
+pub(crate) const TARGET_TOO_LONG: Refused = Refused::new(
     "414 URI Too Long",
     "the first line is longer than this server takes",
 );
-const HEAD_TOO_LARGE: Refused = Refused::new(
+pub(crate) const HEAD_TOO_LARGE: Refused = Refused::new(
     "431 Request Header Fields Too Large",
     "the head is longer than this server takes",
 );
@@ -425,7 +425,7 @@ fn authority(target: &[u8]) -> Option<(&[u8], &[u8])> {
 
 // ANCHOR: field
 /// Section 5: a name, a colon, a value.
-fn field(line: &[u8]) -> Result<Field<'_>, Refused> {
+pub(crate) fn field(line: &[u8]) -> Result<Field<'_>, Refused> {
     if line.starts_with(b" ") || line.starts_with(b"\t") {
         return Err(bad_request("a field is folded over two lines"));
     }
@@ -860,7 +860,7 @@ impl<R: BufRead> RequestBody<R> {
 
 // ANCHOR: chunk_size
 /// The size that begins this line, before any extensions.
-fn chunk_size(line: &[u8]) -> Result<u64, Refused> {
+pub(crate) fn chunk_size(line: &[u8]) -> Result<u64, Refused> {
     let end = line.iter().position(|byte| !byte.is_ascii_hexdigit());
     let (digits, rest) = line.split_at(end.unwrap_or(line.len()));
     let extended = rest.trim_ascii_start().starts_with(b";");
