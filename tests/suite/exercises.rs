@@ -2167,7 +2167,12 @@ fn too_long() {
             const SHORT: Duration = Duration::from_millis(1_500);
             const LONG: Duration = Duration::from_secs(8);
             let mut server = serve(&format!("{program} --workers 1"))?;
-            let first = server.wait_for_children(1)[0].pid;
+            let first = tests::wait_for("a worker, or the server's end", || {
+                let children = server.children();
+                (children.len() == 1 || server.ended().is_some()).then_some(children)
+            });
+            ensure(server.ended().is_none(), "the server has ended")?;
+            let first = first[0].pid;
             let mut slow = server.connect();
             let began = Instant::now();
             slow.send(HALF);
