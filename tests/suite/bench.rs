@@ -349,10 +349,11 @@ fn the_errors_of_the_load_tool_are_reported() {
     assert_eq!(code, Some(0), "{errors}");
     let server = &place.record()["servers"][0];
     assert_eq!(server["tool"], "wrk");
-    // As many as the machine lets it make: the end of each is one.
+    // As many as the machine lets it make: the end of each is one, and one that comes
+    // late on a busy machine is another.
     let errors = server["errors"].as_u64().unwrap();
-    assert!(errors > 0, "{server}");
-    assert_eq!(server["rounds"][0]["answers"], errors, "{server}");
+    let answers = server["rounds"][0]["answers"].as_u64().unwrap();
+    assert!(0 < answers && answers <= errors, "{server}");
 }
 
 const KEEPS_ALIVE: &str = r#"

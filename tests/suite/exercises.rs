@@ -1067,7 +1067,8 @@ impl Guest {
         let named = format!("{} is no file of Python's: *.py", file.display());
         ensure(is_python && file.is_file(), named)?;
         let module = file.file_stem().unwrap_or_default().to_string_lossy();
-        let (site, module) = (Site::new(), module.into_owned());
+        // A module whose name has a dot would be one of a package.
+        let (site, module) = (Site::new(), module.replace('.', "_"));
         let to = site.folder.join(format!("{module}.py"));
         let copied = fs::copy(&file, to);
         copied.map_err(|error| format!("copy {}: {error}", file.display()))?;

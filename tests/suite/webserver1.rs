@@ -140,8 +140,7 @@ fn the_queue_is_finite() {
     let mut waiting = Vec::new();
     // As many as must be let in are waited for.
     let patience = |waiting| if waiting < 128 { LIMIT } else { SILENCE };
-    while let Ok(connection) =
-        TcpStream::connect_timeout(&server.address, patience(waiting.len()))
+    while let Ok(connection) = TcpStream::connect_timeout(&server.address, patience(waiting.len()))
     {
         waiting.push(connection);
         assert!(waiting.len() < 300, "the queue has no end");

@@ -17,8 +17,7 @@ fn the_queue_of_3a_is_five() {
     let mut waiting = Vec::new();
     // As many as must be let in are waited for.
     let patience = |waiting| if waiting < 5 { LIMIT } else { SILENCE };
-    while let Ok(connection) =
-        TcpStream::connect_timeout(&server.address, patience(waiting.len()))
+    while let Ok(connection) = TcpStream::connect_timeout(&server.address, patience(waiting.len()))
     {
         waiting.push(connection);
         assert!(waiting.len() < 20, "the queue has no end");
