@@ -78,7 +78,12 @@ fn work(
     let (room, made) = UnixStream::pair()?;
     room.set_nonblocking(true)?;
     made.set_nonblocking(true)?;
-    let clients = Clients::new(threads, made);
+    let clients = Clients {
+        enough: threads,
+        room: made,
+        line: Mutex::default(),
+        changed: Condvar::new(),
+    };
     let answer_each = || {
         while let Some(connection) = clients.next() {
             // What an application does is caught already. This is for a bug of ours.
@@ -137,16 +142,6 @@ impl Line {
 }
 
 impl Clients {
-    fn new(enough: usize, room: UnixStream) -> Clients {
-        let (line, changed) = Default::default();
-        Clients {
-            line,
-            changed,
-            enough,
-            room,
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, Line> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }

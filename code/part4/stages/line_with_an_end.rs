@@ -77,7 +77,12 @@ fn work(
     let (room, made) = UnixStream::pair()?;
     room.set_nonblocking(true)?;
     made.set_nonblocking(true)?;
-    let clients = Clients::new(threads, made);
+    let clients = Clients {
+        enough: threads,
+        room: made,
+        line: Mutex::default(),
+        changed: Condvar::new(),
+    };
     let answer_each = || {
         while let Some(connection) = clients.next() {
             if let Err(error) = answer(connection) {
@@ -125,16 +130,6 @@ struct Line {
 }
 
 impl Clients {
-    fn new(enough: usize, room: UnixStream) -> Clients {
-        let (line, changed) = Default::default();
-        Clients {
-            line,
-            changed,
-            enough,
-            room,
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, Line> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,6 +1,6 @@
-//! One thread of a worker accepts, and another answers.
+//! A worker that is told to stop closes its line, and the thread comes to an end.
 //!
-//!     cargo run --bin one_thread_answers -- wsgiapp:app
+//!     cargo run --bin line_that_closes -- wsgiapp:app
 
 use clap::Parser;
 use gateway::connection::{accept, print_request_of, Connection};
@@ -78,39 +78,57 @@ fn work(
                 }
             }
         });
-        while !inherited.told_to_stop() {
-            inherited.wait(inherited.listener.as_fd())?;
-            if let Some((connection, peer)) = accept(inherited.listener)? {
-                clients.push(Connection::new(connection, peer));
-            }
-        }
-        Ok(())
+        let worked = accept_for(&clients, inherited);
+        clients.close(); // or the scope would wait for the thread for ever
+        worked
     })
 }
 
-/// The clients of a worker, between the thread that accepts and those that answer.
+/// Accepts clients for the thread of this worker until it is told to stop.
+fn accept_for(clients: &Clients, inherited: &Inherited) -> io::Result<()> {
+    while !inherited.told_to_stop() {
+        inherited.wait(inherited.listener.as_fd())?;
+        if let Some((connection, peer)) = accept(inherited.listener)? {
+            clients.push(Connection::new(connection, peer));
+        }
+    }
+    Ok(())
+}
+
+/// The clients of a worker, between the thread that accepts and the one that answers.
 #[derive(Default)]
 struct Clients {
-    line: Mutex<VecDeque<Connection>>,
-    changed: Condvar, // somebody has come
+    line: Mutex<Line>,
+    changed: Condvar, // somebody has come, or nobody will any more
+}
+
+#[derive(Default)]
+struct Line {
+    waiting: VecDeque<Connection>,
+    closed: bool,
 }
 
 impl Clients {
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Connection>> {
+    fn lock(&self) -> MutexGuard<'_, Line> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn push(&self, connection: Connection) {
-        self.lock().push_back(connection);
+        self.lock().waiting.push_back(connection);
         self.changed.notify_one();
     }
 
-    /// The next one for a thread, which waits for it.
+    /// The next one for a thread, which waits for it; none if there will be none.
     fn next(&self) -> Option<Connection> {
-        let nobody = |line: &mut VecDeque<_>| line.is_empty();
+        let nobody = |line: &mut Line| line.waiting.is_empty() && !line.closed;
         let line = self.changed.wait_while(self.lock(), nobody);
         let mut line = line.unwrap_or_else(PoisonError::into_inner);
-        line.pop_front()
+        line.waiting.pop_front()
+    }
+
+    fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
     }
 }
 
