@@ -15,6 +15,7 @@ mod names;
 mod pep_3333;
 mod readme;
 mod threads;
+mod workers;
 
 use std::process::{Command, Stdio};
 use tests::answer::Answer;
@@ -27,6 +28,9 @@ const ONE: &str = "webserver2";
 
 /// Each request in a process of its own.
 const FORKING: &str = "webserver3h";
+
+/// Processes that stay, each with an interpreter.
+const STAYING: &str = "webserver4a";
 
 /// Several requests at once in a process.
 const THREADS: &str = "webserver4b";

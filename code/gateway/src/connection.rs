@@ -178,20 +178,27 @@ impl Connection {
 
 // ANCHOR: environ
 impl Request {
-    /// The environ: what the head says, and what only a server knows, its own
-    /// address and name and the client's address.
+    /// The environ: what the head says, and what only a server knows.
     pub fn environ(self, server: SocketAddr, software: &str) -> Environ {
         let mut environ = self.environ;
-        match server.ip() {
-            IpAddr::V4(ip) => environ.add_text("SERVER_NAME", ip),
-            // As in a URI: RFC 3986, section 3.2.2.
-            IpAddr::V6(ip) => environ.add_text("SERVER_NAME", format_args!("[{ip}]")),
-        }
-        environ.add_text("SERVER_PORT", server.port());
-        environ.add("SERVER_SOFTWARE", software);
-        environ.add_text("REMOTE_ADDR", self.peer.ip());
-        environ.add_text("REMOTE_PORT", self.peer.port());
+        environ.add_connection(server, software, self.peer);
         environ
+    }
+}
+
+impl Environ {
+    /// Adds what only a server knows: its own address and name, and the client's
+    /// address. None of it may be there yet.
+    pub fn add_connection(&mut self, server: SocketAddr, software: &str, peer: SocketAddr) {
+        match server.ip() {
+            // As in a URI: RFC 3986, section 3.2.2.
+            IpAddr::V6(ip) => self.add("SERVER_NAME", format!("[{ip}]")),
+            IpAddr::V4(ip) => self.add_ip("SERVER_NAME", ip.into()),
+        }
+        self.add_number("SERVER_PORT", server.port());
+        self.add("SERVER_SOFTWARE", software);
+        self.add_ip("REMOTE_ADDR", peer.ip());
+        self.add_number("REMOTE_PORT", peer.port());
     }
 }
 // ANCHOR_END: environ
