@@ -9,9 +9,8 @@ use gateway::options::cannot_bind;
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
-use nix::sys::signal::Signal::{
-    self, SIGCHLD, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU,
-};
+use nix::sys::signal::Signal::{self, SIGCHLD, SIGKILL, SIGTTIN, SIGTTOU};
+use nix::sys::signal::Signal::{SIGINT, SIGQUIT, SIGTERM};
 use nix::sys::signal::{kill, raise, signal, SigHandler, SigSet};
 use nix::sys::socket::{listen, Backlog};
 use nix::unistd::{fork, getpid, ForkResult, Pid};
