@@ -101,7 +101,7 @@ fn work(
         }
     };
     thread::scope(|scope| {
-        let begin = |_| thread::Builder::new().spawn_scoped(scope, &answer_each);
+        let begin = |_| thread::Builder::new().spawn_scoped(scope, answer_each);
         let begun = (0..threads).try_for_each(|number| begin(number).map(drop));
         let worked = begun.and_then(|()| accept_for(&clients, &room, inherited));
         clients.close(); // or the scope would wait for them for ever

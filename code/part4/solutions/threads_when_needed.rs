@@ -97,7 +97,7 @@ fn work(
     };
     thread::scope(|scope| {
         let begin = || {
-            let begun = thread::Builder::new().spawn_scoped(scope, &answer_each);
+            let begun = thread::Builder::new().spawn_scoped(scope, answer_each);
             begun.map(drop)
         };
         let worked = accept_for(&clients, &room, inherited, begin);
