@@ -214,6 +214,26 @@ fn term_lets_the_threads_finish_their_answers_and_leaves_no_process() {
     );
 }
 
+/// The stage has a line that is longer than a moment.
+#[test]
+fn who_stands_in_the_line_when_it_is_closed_is_answered() {
+    let arguments = "validator:echoapp:app --workers 1 --threads 1";
+    let mut server = Server::start(&format!("line_with_an_end {arguments}"));
+    let (mut first, _) = held(&server);
+    let mut second = server.connect();
+    second.send(get("/"));
+    server.wait_until_idle();
+    server.signal(Signal::SIGTERM);
+    server.wait_until_idle();
+    assert!(second.read_now().is_empty());
+    assert!(first.send(REST).read_to_end().0.ends_with(ECHOED));
+    let (answer, end) = second.read_to_end();
+    assert!(answer.starts_with(b"HTTP/1.1 200 "));
+    assert_eq!(end, End::Closed);
+    wait_for("its end", || server.ended());
+    assert_eq!(server.errors(), "");
+}
+
 /// One thread of a worker has finished by then, and another has not.
 #[test]
 fn who_has_a_thread_when_the_time_is_over_loses_the_answer() {
@@ -293,6 +313,23 @@ fn the_master_of_the_library_is_that_of_4a() {
         })
         .collect();
     assert_eq!(new, Vec::<&str>::new());
+
+    // And nothing of its master is missing there but what its worker does.
+    let there: BTreeSet<String> = text.lines().map(plain).collect();
+    let program = course().program("webserver4a").expect("it is there");
+    let master = program.lines.iter().map(|(_, line)| line.as_str());
+    let master = master
+        .skip_while(|line| !line.contains("TcpListener::bind("))
+        .take_while(|line| !line.starts_with("/// A worker: answers"));
+    let missing: Vec<&str> = master
+        .filter(|line| !there.contains(&plain(line)))
+        .map(str::trim)
+        .collect();
+    let wanted = [
+        "work(&listener, &came, [&wakes, &orphaned], |connection| {",
+        "handle_request(connection, address, &options.limits, application)",
+    ];
+    assert_eq!(missing, wanted);
 }
 
 fn plain(line: &str) -> String {
