@@ -516,6 +516,22 @@ fn who_waits_when_it_is_told_to_stop_gets_nothing() {
     });
 }
 
+/// Two workers with four threads each are what it has if it is told nothing.
+#[test]
+fn silent_clients_cost_a_thread() {
+    debt("silent_clients_cost_a_thread", |server| {
+        let silent = silent(server, 8);
+        let mut ninth = server.connect();
+        ninth.send(get("/"));
+        server.wait_until_idle();
+        let waits = ninth.read_now().is_empty();
+        drop(silent);
+        let (answer, _) = ninth.read_to_end();
+        assert!(answer.starts_with(b"HTTP/1.1 200 "));
+        waits
+    });
+}
+
 /// Connects clients that say nothing, each of which has somebody who waits for it.
 fn silent(server: &Server, number: usize) -> Vec<Client> {
     let connect = |_| {

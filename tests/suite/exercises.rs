@@ -2169,6 +2169,82 @@ fn counted_together() {
 }
 
 #[test]
+fn which_thread() {
+    exercise(
+        "which_thread",
+        "webserver4b echoapp:app",
+        "of 4 requests 0 name their thread",
+        "which_thread echoapp:app",
+        |program| {
+            let server = serve(&format!("{program} --workers 2 --threads 2"))?;
+            let mut held: Vec<Client> = (0..4).map(|_| server.connect()).collect();
+            held.iter_mut().for_each(|client| _ = client.send(HALF));
+            server.wait_until_idle();
+            for client in &mut held {
+                let (answer, _) = client.send("67890").read_to_end();
+                ensure(echoes(&answer, "1234567890"), "a client is not answered")?;
+            }
+            let form = r"^worker pid (\d+), thread (\d+), master pid \d+$";
+            let lines = lines_about_requests(&server, form);
+            let count = format!("of 4 requests {} name their thread", lines.len());
+            ensure(lines.len() == 4, count)?;
+            let pairs: BTreeSet<[&str; 2]> = lines
+                .iter()
+                .map(|line| [&line[0][..], &line[1][..]])
+                .collect();
+            let workers: BTreeSet<&str> = pairs.iter().map(|[worker, _]| *worker).collect();
+            ensure(workers.len() == 2, "one worker has answered them all")?;
+            let numbers: Vec<&str> = pairs.iter().map(|[_, number]| *number).collect();
+            let all = format!("the threads of a worker have the numbers {numbers:?}");
+            ensure(numbers == ["1", "2", "1", "2"], all)
+        },
+    );
+}
+
+/// Only Linux tells how many threads a process has.
+#[cfg(target_os = "linux")]
+#[test]
+fn threads_when_needed() {
+    exercise(
+        "threads_when_needed",
+        "webserver4b echoapp:app",
+        "there are 4 threads before the first client",
+        "threads_when_needed echoapp:app",
+        |program| {
+            let server = serve(&format!("{program} --workers 1 --threads 3"))?;
+            let threads = || {
+                let worker = server.wait_until_idle();
+                worker.iter().filter_map(|child| child.threads).sum::<u32>()
+            };
+            server.wait_for_children(1);
+            let early = threads();
+            let found = format!("there are {early} threads before the first client");
+            ensure(early == 1, found)?;
+            for _ in 0..4 {
+                let (answer, _) = server.connect().exchange(get("/").as_bytes());
+                ensure(echoes(&answer, ""), "a client is not answered")?;
+                server.wait_until_idle();
+            }
+            let one = threads();
+            let found = format!("{one} threads for four clients who came one after another");
+            ensure(one == 2, found)?;
+            let mut held: Vec<Client> = (0..4).map(|_| server.connect()).collect();
+            held.iter_mut().for_each(|client| _ = client.send(HALF));
+            let most = threads();
+            let heads = server.output().matches("< POST ").count();
+            let found = format!("of three clients that wait for something, {heads} have a thread");
+            ensure(heads == 3, found)?;
+            ensure(most == 4, format!("there are {most} threads at last"))?;
+            for client in &mut held {
+                let (answer, _) = client.send("67890").read_to_end();
+                ensure(echoes(&answer, "1234567890"), "a client is not answered")?;
+            }
+            Ok(())
+        },
+    );
+}
+
+#[test]
 fn too_long() {
     exercise(
         "too_long",

@@ -7,7 +7,7 @@ use std::process::Command;
 use tests::left_out;
 use tests::programs::{cargo, course};
 
-/// No arrow between packages runs against `partN → apps → gateway`; `book`,
+/// No arrow between packages runs against `partN → prefork → apps → gateway`; `book`,
 /// `bench` and `tests` may know everything, and nothing knows them but `tests`,
 /// which checks the book. Programs are known by their names: `bench` starts what
 /// its table says.
@@ -17,7 +17,8 @@ fn allowed(from: &str, to: &str) -> bool {
         "apps" => to == "gateway",
         "book" | "bench" => false,
         "tests" => !["tests", "bench"].contains(&to),
-        part => part.starts_with("part") && ["apps", "gateway"].contains(&to),
+        "prefork" => ["apps", "gateway"].contains(&to),
+        part => part.starts_with("part") && ["prefork", "apps", "gateway"].contains(&to),
     }
 }
 

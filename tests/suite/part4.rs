@@ -2,6 +2,7 @@
 
 mod stopping;
 mod supervision;
+mod threads;
 mod workers;
 
 use nix::sys::signal::{kill, Signal};

@@ -14,6 +14,7 @@ mod memory;
 mod names;
 mod pep_3333;
 mod readme;
+mod threads;
 mod workers;
 
 use std::process::{Command, Stdio};
@@ -30,6 +31,9 @@ const FORKING: &str = "webserver3h";
 
 /// Processes that stay, each with an interpreter.
 const STAYING: &str = "webserver4a";
+
+/// Several requests at once in a process.
+const THREADS: &str = "webserver4b";
 
 /// The applications of the course, each under its own name and inside wsgiref's
 /// validator.

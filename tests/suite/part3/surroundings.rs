@@ -18,9 +18,10 @@ fn all() -> impl Iterator<Item = String> {
     servers().into_iter().chain([ANY_APPLICATION.to_string()])
 }
 
-/// And the one whose children stay.
+/// And those whose children stay.
 fn with_workers() -> impl Iterator<Item = String> {
-    all().chain(["webserver4a validator:axumapp:app".to_string()])
+    let programs = ["webserver4a", "webserver4b"];
+    all().chain(programs.map(|program| format!("{program} validator:axumapp:app")))
 }
 
 /// A program of the course and its usual arguments.

@@ -150,7 +150,7 @@ fn is_whole(answer: &[u8]) -> bool {
 
 /// The clients' ports of the connections to this port that a process has open.
 #[cfg(target_os = "linux")]
-fn connections_of(pid: u32, port: u16) -> Vec<u16> {
+pub(super) fn connections_of(pid: u32, port: u16) -> Vec<u16> {
     let files = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
     let sockets: BTreeSet<String> = files
         .filter_map(|file| {

@@ -13,7 +13,7 @@ use tests::programs;
 use tests::server::{end_with_parent, Server};
 use tests::{has_tool, left_out, wait_for};
 
-const SERVERS: [&str; 3] = ["webserver2", "webserver3h", "webserver4a"];
+const SERVERS: [&str; 4] = ["webserver2", "webserver3h", "webserver4a", "webserver4b"];
 
 /// A close would be a reset where something is unread, and where something comes
 /// after it, and the answer is larger than what a system keeps for its client.
@@ -255,6 +255,7 @@ fn a_log_that_nobody_reads_costs_no_client_anything() {
         "webserver2",
         "webserver3h",
         "webserver4a",
+        "webserver4b",
         "range",
         "compress",
         "mounted",
@@ -357,6 +358,7 @@ fn a_full_log_costs_no_client_anything() {
         "webserver2",
         "webserver3h",
         "webserver4a",
+        "webserver4b",
         "range",
         "compress",
         "mounted",
