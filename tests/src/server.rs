@@ -257,9 +257,13 @@ impl Server {
         false
     }
 
-    /// Whether it prints `text` soon, if it has not yet.
+    /// Whether it prints `text` before it has nothing to do any more, if it has not yet.
     pub fn prints(&self, text: &str) -> bool {
-        soon(|| self.output().contains(text))
+        let printed = || self.output().contains(text);
+        printed() || {
+            self.comes_to_rest();
+            printed()
+        }
     }
 
     /// Waits until it has printed `text`.

@@ -16,7 +16,7 @@
 //! - A process that a command of the page names by its number is the one of this run
 //!   that the page has shown under that number.
 //! - A command that looks at processes or sockets and does nothing else is typed again, for
-//!   half a minute at most, if the page shows something else: `ps` and `ss`, through
+//!   two minutes at most, if the page shows something else: `ps` and `ss`, through
 //!   filters or not. So are those of a block that says `until`.
 //! - What comes is what the page shows, character by character, but for what
 //!   `tests::comparison` lists: what differs from run to run and from machine to
@@ -49,7 +49,7 @@ use tests::terminal::Terminal;
 use tests::{has_tool, left_out, LIMIT};
 
 /// How long a command that looks, or measures, is typed again.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = LIMIT;
 
 include!(concat!(env!("OUT_DIR"), "/replays.rs"));
 
@@ -410,9 +410,13 @@ impl Sitting<'_> {
 }
 
 /// How long a command may take to end, or to print what the page shows. Cargo may
-/// have to build something first, or wait for another that builds.
+/// have to build something first, or wait for another that builds, and a loop goes on
+/// until something happens.
 fn limit(command: &str) -> Duration {
-    LIMIT * if command.contains("cargo ") { 3 } else { 1 }
+    let is_long = ["cargo ", "while ", "until "]
+        .iter()
+        .any(|word| command.contains(word));
+    LIMIT * if is_long { 5 } else { 1 }
 }
 
 /// Whether a command looks at processes or sockets and does nothing else: what it looks

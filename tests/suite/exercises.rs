@@ -29,7 +29,7 @@ use tests::experiments::{children_that_end_together, silent_client, silent_clien
 use tests::processes::{state, Process};
 use tests::programs::{command, course};
 use tests::server::{end_with_parent, Server, Setup};
-use tests::{has_tool, left_out, soon};
+use tests::{has_tool, left_out};
 
 #[cfg(feature = "python")]
 use tests::{
@@ -483,13 +483,22 @@ fn whole_request() {
             ensure(early.is_empty(), "it stops before 8,192 bytes")?;
             let answer = patiently(server, endless.send("x"));
             let got = format!("after 8,192 bytes without an empty line, the client got {answer:?}");
-            let (rest, end) = endless.read_soon();
-            ensure(
-                end != End::Silent,
-                format!("{got}, and waits for more: {rest:?}"),
-            )
+            let end = end_of(server, &mut endless);
+            ensure(end != End::Silent, format!("{got}, and waits for more"))
         },
     );
+}
+
+/// How a connection has ended when the server has nothing to do any more.
+fn end_of(server: &Server, client: &mut Client) -> End {
+    server.comes_to_rest();
+    client.read_soon().1
+}
+
+/// Whether a server has ended when it has nothing to do any more.
+fn has_ended(server: &mut Server) -> bool {
+    server.comes_to_rest();
+    !server.is_running()
 }
 
 /// What comes up to the answer's end, for a server that may not give one.
@@ -511,19 +520,21 @@ fn patience() {
         "patience",
         |program| {
             let server = &mut serve(program)?;
-            let _silent = server.connect();
-            let mut other = server.connect();
-            other.send(get("/"));
-            let patience = Duration::from_millis(1500);
-            let answered = other.read_until_within(END, patience).ends_with(END);
-            // It may be about to end, when the client has been told already.
-            let ended = !answered && soon(|| !server.is_running());
-            let errors = server.errors();
-            ensure(!ended, format!("the server ended: {errors}"))?;
-            ensure(
-                answered,
-                "a silent client holds the server for more than a second and a half",
-            )
+            // A busy machine may take a second for itself, but not each time.
+            for _ in 0..5 {
+                let _silent = server.connect();
+                let mut other = server.connect();
+                other.send(get("/"));
+                let patience = Duration::from_millis(1500);
+                if other.read_until_within(END, patience).ends_with(END) {
+                    return Ok(());
+                }
+                // It may be about to end, when the client has been told already.
+                let ended = has_ended(server);
+                let errors = server.errors();
+                ensure(!ended, format!("the server ended: {errors}"))?;
+            }
+            Err("a silent client holds the server for more than a second and a half".to_string())
         },
     );
 }
@@ -611,7 +622,7 @@ fn caught() {
         |program| {
             let server = &mut serve(program)?;
             let (bytes, end) = server.connect().ask(&get("/cake?0"));
-            let ended = bytes.is_empty() && soon(|| !server.is_running());
+            let ended = bytes.is_empty() && has_ended(server);
             ensure(!ended, "a cake for nobody ends the server")?;
             let answer = Answer::parse(bytes.as_bytes(), end)?;
             let (status, body) = (answer.code(), answer.text());
@@ -1056,7 +1067,8 @@ impl Guest {
         let named = format!("{} is no file of Python's: *.py", file.display());
         ensure(is_python && file.is_file(), named)?;
         let module = file.file_stem().unwrap_or_default().to_string_lossy();
-        let (site, module) = (Site::new(), module.into_owned());
+        // A module whose name has a dot would be one of a package.
+        let (site, module) = (Site::new(), module.replace('.', "_"));
         let to = site.folder.join(format!("{module}.py"));
         let copied = fs::copy(&file, to);
         copied.map_err(|error| format!("copy {}: {error}", file.display()))?;
@@ -1146,16 +1158,16 @@ fn apology() {
             let what = "an application that fails after its first chunk";
             let other = format!("{what} wanted \"first\\n\", and got {body:?}");
             ensure(body == "first\n", other)?;
-            let told = soon(|| server.errors().contains("raised ValueError: no such fruit"));
+            let told = server.errors_when_idle();
+            let told = told.contains("raised ValueError: no such fruit");
             ensure(told, format!("{what}: the server was told nothing"))?;
 
             let server = &guest.serve_another("webserver2", "failing:whole")?;
             let body = Answer::to(server, "GET", "/", "")?.text();
             let other = format!("an application that does not fail got {body:?}");
             ensure(body == "ab\n", other)?;
-            let closed = || guest.site.notes().matches("closed").count();
-            soon(|| closed() > 0);
-            let closed = closed();
+            server.wait_until_idle();
+            let closed = guest.site.notes().matches("closed").count();
             ensure(
                 closed == 1,
                 format!("close() of the body was called {closed} times"),
@@ -1308,7 +1320,7 @@ fn nap_after_closing() {
         "nap_after_closing",
         |program| {
             let server = &serve(program)?;
-            let (_, end) = answered(server)?.read_soon();
+            let end = end_of(server, &mut answered(server)?);
             ensure(end == End::Closed, "the answer does not end")?;
             let mut second = server.connect();
             second.send(get("/"));
@@ -1440,7 +1452,7 @@ fn slowest_answer() {
         "slowest_answer",
         |program| {
             let arguments = ["--max-clients", "3"];
-            let (_, code, output, errors) = visits(program, &arguments, &[100, 600, 300]);
+            let (_, code, output, errors) = visits(program, &arguments, &[100, 2100, 300]);
             let ends = code == Some(0) && output.contains("3 answered");
             let error = format!("all were answered, and it says {output:?}, {errors:?}");
             ensure(ends, error)?;
@@ -1449,8 +1461,8 @@ fn slowest_answer() {
             let slowest = slowest.and_then(|time| time.parse().ok());
             let error = format!("it says nothing of the slowest answer: {output:?}");
             let slowest: u64 = slowest.ok_or(error)?;
-            let right = (600..5000).contains(&slowest);
-            ensure(right, format!("600 ms are {slowest} ms to it"))
+            let right = (2100..10_000).contains(&slowest);
+            ensure(right, format!("2100 ms are {slowest} ms to it"))
         },
     );
 }
@@ -1463,7 +1475,7 @@ fn pause_between() {
         "unexpected argument '--pause'",
         "pause_between",
         |program| {
-            let arguments = ["--max-clients", "3", "--pause", "400"];
+            let arguments = ["--max-clients", "3", "--pause", "1500"];
             let (came, code, output, errors) = visits(program, &arguments, &[]);
             let ends = code == Some(0) && output.contains("3 answered");
             let error = format!("all were answered, and it says {output:?}, {errors:?}");
@@ -1472,8 +1484,8 @@ fn pause_between() {
                 return Err(format!("{} clients came", came.len()));
             };
             let time = last.duration_since(first).as_millis();
-            // A little less than two pauses: the last may have been quicker on its way.
-            ensure(time > 700, format!("the clients came within {time} ms"))?;
+            // Less than two pauses: the last may have been quicker on its way.
+            ensure(time > 2000, format!("the clients came within {time} ms"))?;
             // Whoever asks for no pause has none.
             let (came, ..) = visits(program, &arguments[..2], &[]);
             ensure(came.len() == 3, format!("{} clients came", came.len()))
@@ -1505,7 +1517,7 @@ fn outlive_shortage() {
                 answered(&setup.start()?)?;
             }
             let server = &serve(program)?;
-            let (_, end) = answered(server)?.read_soon();
+            let end = end_of(server, &mut answered(server)?);
             ensure(end == End::Closed, "the answer does not end")
         },
     );
@@ -1523,15 +1535,15 @@ fn spare_descriptor() {
             let mut server = Setup::new(program).most_descriptors(5).start()?;
             for number in 1..=3 {
                 let client = Client::try_connect(server.address);
-                let (_, end) = client.map_err(|error| error.to_string())?.read_soon();
+                let mut client = client.map_err(|error| error.to_string())?;
                 ensure(server.comes_to_rest(), "it runs without end")?;
                 let running = server.is_running();
                 ensure(running, format!("it has ended: {}", server.errors()))?;
-                let sent_away = end != End::Silent;
+                let sent_away = client.read_soon().1 != End::Silent;
                 ensure(sent_away, format!("client {number} waits for a number"))?;
             }
             let server = &serve(program)?;
-            let (_, end) = answered(server)?.read_soon();
+            let end = end_of(server, &mut answered(server)?);
             ensure(end == End::Closed, "the answer does not end")
         },
     );
@@ -1609,7 +1621,7 @@ fn limit_children() {
                 let answer = patiently(server, client.send(get("/")));
                 let waited = format!("one of 12 clients, after 8 have left, got {answer:?}");
                 ensure(answer.ends_with(END), waited)?;
-                let (_, end) = client.read_soon();
+                let end = end_of(server, client);
                 ensure(end == End::Closed, "the answer does not end")?;
             }
             // A zombie is no child that serves.
@@ -1737,11 +1749,11 @@ fn how_it_ended() {
         |program| {
             let server = &serve(program)?;
             let (mut served, exits) = silent_client(server);
-            let (_, end) = served.send(get("/")).read_soon();
+            let end = end_of(server, served.send(get("/")));
             ensure(end == End::Closed, "the answer does not end")?;
             let (silent, killed) = silent_client(server);
             signal_to(killed, Signal::SIGTERM as i32);
-            soon(|| matches!(tests::processes::state(killed), None | Some('Z')));
+            server.wait_until_idle();
             hello(server)?;
             for line in [
                 format!("child pid {exits} exited with 0\n"),
@@ -1816,7 +1828,7 @@ fn told_to_stop() {
             let (mut served, _) = silent_client(&server);
             server.wait_until_idle();
             server.signal(Signal::SIGTERM);
-            soon(|| server.ended().is_some());
+            server.comes_to_rest();
             let status = server.ended().ok_or("told to stop, it goes on")?;
             let code = status.code().ok_or("it has ended by the signal")?;
             ensure(code == 0, format!("its exit code is {code}"))?;
@@ -1830,7 +1842,7 @@ fn told_to_stop() {
             let (mut client, child) = silent_client(server);
             server.wait_until_idle();
             signal_to(child, Signal::SIGTERM as i32);
-            let (_, end) = client.read_soon();
+            let end = end_of(server, &mut client);
             let errors = server.errors_when_idle();
             let ends = end != End::Silent && errors.is_empty();
             ensure(
@@ -1893,7 +1905,7 @@ fn last_words() {
             let (answer, _) = served.ask(&get("/"));
             let whole = answer.ends_with(END);
             ensure(whole, format!("who was being served got {answer:?}"))?;
-            let ended = soon(|| server.ended().is_some());
+            let ended = has_ended(&mut server);
             ensure(ended, "when its children have ended it goes on")?;
             let code = server.ended().and_then(|status| status.code());
             ensure(code == Some(0), format!("its exit code is {code:?}"))?;
@@ -1902,7 +1914,7 @@ fn last_words() {
             let (mut client, child) = silent_client(server);
             server.wait_until_idle();
             signal_to(child, Signal::SIGTERM as i32);
-            let (_, end) = client.read_soon();
+            let end = end_of(server, &mut client);
             ensure(end != End::Silent, "a child that is told to end goes on")?;
             hello(server).map(drop)
         },

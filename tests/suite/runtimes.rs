@@ -1,5 +1,6 @@
 //! Why the adapters of frameworks make their runtime in the child that answers.
 
+use tests::at_last;
 use tests::programs::cargo;
 
 /// On Linux whoever began to wait last is woken, and takes away what was meant for
@@ -13,10 +14,16 @@ fn a_runtime_of_the_parent_hangs_its_children() {
     assert!(hung >= 1, "{output}");
 }
 
+/// Each has three seconds, of which it should need one. A busy machine may take the rest,
+/// but not each time.
 #[test]
 fn a_runtime_of_ones_own_does_not() {
-    let output = shared_runtime(&["own"]);
-    assert_eq!(output, "0 of 16 children never heard of their byte\n");
+    let mut output = String::new();
+    let none = at_last(|| {
+        output = shared_runtime(&["own"]);
+        output == "0 of 16 children never heard of their byte\n"
+    });
+    assert!(none, "{output}");
 }
 
 /// What `code/apps/examples/shared_runtime.rs` prints.

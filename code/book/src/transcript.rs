@@ -16,7 +16,7 @@
 //! that `cargo run`, also with `-q` and with arguments, starts it; `stays`, for a last
 //! command that goes on running; `until`, for commands that look at something which
 //! may not have happened yet, or that measure a time on a machine that may be busy: they are
-//! typed again until the page's answer comes, or half a minute has passed; and
+//! typed again until the page's answer comes, or two minutes have passed; and
 //! `norun`, for a block that cannot be replayed, which the tests keep a list of.
 //!
 //! Without a name, a server is started in a terminal `server`; a block that does not

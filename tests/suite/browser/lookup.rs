@@ -62,7 +62,7 @@ const PROBE: &str = r#"<!DOCTYPE html>
 'use strict';
 
 const until = async (what, condition) => {
-    for (let i = 0; i < 2000; i++) {
+    for (let i = 0; i < 10_000; i++) {
         const value = condition();
         if (value) {
             return value;

@@ -92,11 +92,12 @@ fn client3_tells_what_became_of_each_connection() {
         (rest, connections.split_off(1)) // and 1 that is closed
     });
     let mut client = Command::new(executable("client3"));
+    // For as long as nobody answers the two that are left.
     client.args([
         "--max-conns",
         "10",
         "--patience",
-        "1",
+        "10",
         "--address",
         &address,
     ]);

@@ -57,12 +57,16 @@ fn a_handler_that_prints_aborts() {
         File::from(OwnedFd::from(writer)),
     );
     fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
-    let line = wait_for("the first line", || {
-        let mut line = [0; 1024];
-        let read = read_once(&mut reader, &mut line).ok()?;
-        let lines = String::from_utf8_lossy(&line[..read]).into_owned();
-        Some(lines.lines().next()?.to_string())
+    // Both, or the second would find the pipe full, and the server would not get to `accept`.
+    let mut came = Vec::new();
+    let lines = wait_for("the first two lines", || {
+        let mut piece = [0; 1024];
+        let read = read_once(&mut reader, &mut piece).ok()?;
+        came.extend_from_slice(&piece[..read]);
+        let lines = String::from_utf8_lossy(&came).into_owned();
+        (lines.matches('\n').count() == 2).then_some(lines)
     });
+    let line = lines.lines().next().unwrap_or_default();
     let address = line.trim_end().strip_prefix("Serving HTTP on http://");
     let address = address.and_then(|rest| rest.strip_suffix("/ ..."));
     let address: SocketAddr = address.and_then(|address| address.parse().ok()).unwrap();

@@ -96,7 +96,7 @@ const ALL: &str = "300 x 1 connections: 300 answered, 0 refused, 0 reset, 0 time
 fn three_hundred(server: &Server) -> String {
     let address = server.address.to_string();
     let mut client = Command::new(executable("client3"));
-    client.args(["--max-clients", "300", "--patience", "25"]);
+    client.args(["--max-clients", "300", "--patience", "100"]);
     let (_, output, errors) = run_to_end(client.args(["--address", &address]));
     match output.is_empty() {
         true => errors,

@@ -212,7 +212,9 @@ fn a_head_that_breaks_off_is_refused() {
 /// before it has.
 #[test]
 fn a_refused_upload_hears_why() {
-    let mut server = Server::start("webserver2 validator:wsgiapp:app --max-body 10M");
+    // It listens for longer than the upload takes, also on a busy machine.
+    let linger = "--max-body 10M --linger 1h";
+    let mut server = Server::start(&format!("webserver2 validator:wsgiapp:app {linger}"));
     let upload = vec![b'x'; 8_000_000]; // more than the system keeps for the server
     let length = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20000000\r\n\r\n";
     let chunk = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n";
