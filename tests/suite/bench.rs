@@ -527,7 +527,7 @@ fn a_fork_costs_more_as_memory_grows() {
     let mut tries = 0;
     loop {
         let mut cost = program("fork_cost");
-        cost.args(["--megabytes=0,256", "--rounds=3", "--forks=20", "--json"]);
+        cost.args(["--megabytes=0,256", "--rounds=3", "--forks=5", "--json"]);
         let (code, output, errors) = run_to_end(cost.arg(place.json()));
         assert_eq!(code, Some(0), "{errors}");
         assert!(output.contains("median us"), "{output}");
