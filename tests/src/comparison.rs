@@ -62,7 +62,7 @@ const fn named(page: &'static str, here: &'static str, same: Same) -> Varies {
 }
 
 /// All that may differ.
-const VARIES: [Varies; 28] = [
+const VARIES: [Varies; 29] = [
     // Processes. strace fills the number up to five columns with blanks. Process 1 is
     // process 1 everywhere, but orphans may be given to another.
     named(
@@ -74,6 +74,7 @@ const VARIES: [Varies; 28] = [
     named(r"^process (1\d+|[2-9]\d*)$", r"\d+", Same::OnThePage),
     named(r"(?:\b|\bsi_)pid=(\d+)", r"\d+", Same::OnThePage),
     named(r"\[pid( +\d+)\]", r" +\d+", Same::OnThePage),
+    named(r"^(\d{4,} +)\w+\(", r"\d+ +", Same::OnThePage),
     // The port that a client was given: of the page and here one that is given to clients.
     named(r"\b127\.0\.0\.1:(\d{5})\b", r"\d{5}", Same::Within),
     named(r"htons\((\d{5})\)", r"\d{5}", Same::Within),

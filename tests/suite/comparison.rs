@@ -193,6 +193,11 @@ fn a_process_that_is_named_twice_is_one() {
     ] {
         is_refused(page, "strace x", came);
     }
+    // And in a file.
+    let page = "19806 close(3)\n19809 close(3)\n";
+    passes(page, "x", "8821  close(3)\n8834  close(3)\n");
+    is_refused(page, "x", "8821  close(3)\n8821  close(3)\n");
+    is_refused(page, "x", "8821  close(3)\n8834  close(4)\n");
     // With lines left out, the lines are laid where no process is taken for two.
     let page = "...\nchild pid 3, parent pid 2\nchild pid 4, parent pid 2\n...\n";
     passes(
