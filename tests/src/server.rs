@@ -412,6 +412,7 @@ impl Copy {
             })
             .find(|(folder, _)| fs::create_dir(folder).is_ok())
             .expect("a folder can be made where temporary files go");
+        NEXT.fetch_max(number + 1, Ordering::Relaxed); // others may have left theirs
         let file = folder.join(program.file_name().unwrap_or_default());
         fs::copy(program, &file).expect("there is room for a copy");
         for path in [&folder, &file] {
