@@ -193,3 +193,20 @@ impl Client {
 pub fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n")
 }
+
+/// Connects to a server that accepts nobody until its queue lets nobody in any more, and
+/// gives the connections. `least` of them must be let in, so they are waited for.
+///
+/// # Panics
+///
+/// When there are fewer than `least`, or more than `most`.
+pub fn fill_queue(address: SocketAddr, least: usize, most: usize) -> Vec<TcpStream> {
+    let mut waiting = Vec::new();
+    let patience = |waiting| if waiting < least { LIMIT } else { SILENCE };
+    while let Ok(connection) = TcpStream::connect_timeout(&address, patience(waiting.len())) {
+        waiting.push(connection);
+        assert!(waiting.len() <= most, "the queue has no end");
+    }
+    assert!(waiting.len() >= least, "{} may wait", waiting.len());
+    waiting
+}
