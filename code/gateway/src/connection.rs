@@ -5,7 +5,7 @@
 use crate::http::{read_head, Framing, Head, Limits, Refused, RequestBody};
 use crate::log::print;
 use crate::respond::lock;
-use crate::{refuse, Environ, Outcome, Result};
+use crate::{refuse, Environ, Input, Outcome, Result};
 use nix::errno::Errno;
 use nix::libc::{self, c_int};
 use std::io::{self, BufReader, ErrorKind, Read, Write};
@@ -169,15 +169,19 @@ impl Connection {
             Framing::Length(length) => End::Bytes(length.saturating_add(bytes.len() as u64)),
             Framing::Chunked => End::LastChunk(body.ended()),
         });
-        let environ = head.environ(Box::new(body));
-        let peer = self.0.peer;
-        Ok(Some(Request { environ, peer }))
+        Ok(Some(Request::new(&head, Box::new(body), self.0.peer)))
     }
 }
 // ANCHOR_END: read_request
 
 // ANCHOR: environ
 impl Request {
+    /// A request of this head and this body, from a client at this address.
+    pub fn new(head: &Head, body: Input, peer: SocketAddr) -> Request {
+        let environ = head.environ(body);
+        Request { environ, peer }
+    }
+
     /// The environ: what the head says, and what only a server knows, its own
     /// address and name and the client's address.
     pub fn environ(self, server: SocketAddr, software: &str) -> Environ {

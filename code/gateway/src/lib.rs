@@ -44,6 +44,7 @@ mod access_log;
 pub mod connection;
 mod environ;
 pub mod http;
+pub mod incoming;
 pub mod log;
 #[cfg(feature = "clap")]
 pub mod options;
