@@ -6,6 +6,7 @@ mod common;
 mod access_log;
 mod compiler;
 mod head;
+mod incoming;
 mod interface;
 mod log;
 mod operator;

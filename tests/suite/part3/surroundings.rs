@@ -20,7 +20,8 @@ fn all() -> impl Iterator<Item = String> {
 
 /// And the one whose children stay.
 fn with_workers() -> impl Iterator<Item = String> {
-    all().chain(["webserver4a validator:axumapp:app".to_string()])
+    let more = ["webserver4a", "webserver4c"];
+    all().chain(more.map(|name| format!("{name} validator:axumapp:app")))
 }
 
 /// A program of the course and its usual arguments.

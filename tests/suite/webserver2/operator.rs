@@ -123,6 +123,7 @@ fn the_command_line_is_checked() {
         "webserver2",
         "webserver3h",
         "webserver4a",
+        "webserver4c",
         "range",
         "compress",
         "mounted",
