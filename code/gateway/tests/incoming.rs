@@ -51,7 +51,10 @@ fn of_pieces(pieces: &[&[u8]], ends: bool) -> (String, usize) {
         return ("more".to_string(), pieces.len());
     }
     let progress = incoming.progress(true, &LIMITS, address(), |_| {});
-    (outcome(progress).expect("nothing comes after it"), pieces.len() + 1)
+    (
+        outcome(progress).expect("nothing comes after it"),
+        pieces.len() + 1,
+    )
 }
 
 const HEAD: &str = "POST /a?b HTTP/1.1\r\nHost: x\r\n";
@@ -91,12 +94,22 @@ fn the_pieces_do_not_matter() {
         let request = request.as_bytes();
         let (whole, _) = of_pieces(&[request], true);
         let bytes: Vec<&[u8]> = request.chunks(1).collect();
-        assert_eq!(of_pieces(&bytes, true).0, whole, "{}", request.escape_ascii());
+        assert_eq!(
+            of_pieces(&bytes, true).0,
+            whole,
+            "{}",
+            request.escape_ascii()
+        );
         for first in 1..request.len() {
             let (start, rest) = request.split_at(first);
             let (middle, end) = rest.split_at(rest.len() / 2);
             for pieces in [&[start, rest][..], &[start, middle, end]] {
-                assert_eq!(of_pieces(pieces, true).0, whole, "{}", request.escape_ascii());
+                assert_eq!(
+                    of_pieces(pieces, true).0,
+                    whole,
+                    "{}",
+                    request.escape_ascii()
+                );
             }
         }
     }
