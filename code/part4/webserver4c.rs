@@ -2,10 +2,10 @@
 //!
 //!     cargo run --bin webserver4c -- module:callable [ADDRESS]
 //!
-//! epoll says who has something to do, and a silent client costs a descriptor and some
-//! hundred bytes. Ctrl-C and TERM let those who have begun to ask have their answers, for
-//! as long as --graceful-timeout; QUIT does not.
+//! epoll says who has something to do. Ctrl-C and TERM let those who have begun to ask
+//! have their answers, for as long as --graceful-timeout; QUIT does not.
 
+// ANCHOR: program
 use clap::Parser;
 use gateway::connection::{accept, print_request, print_response};
 use gateway::http::{duration, Limits};
@@ -62,7 +62,9 @@ fn run(options: Options) -> gateway::Result<()> {
     apps::finish();
     end_by(told?)
 }
+// ANCHOR_END: program
 
+// ANCHOR: listens
 /// Serves until a signal tells it to end, and gives that signal.
 fn serve_forever(options: &Options, application: &dyn Application) -> io::Result<Signal> {
     let address = options.address.as_str();
@@ -91,7 +93,9 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
     let process = std::process::id();
     print(format!("Serving HTTP on http://{address}/ ...\nprocess {process}\n").as_bytes());
     print(format!("at most {most} descriptors\n").as_bytes());
+    // ANCHOR_END: listens
 
+    // ANCHOR: turns
     let mut server = Server {
         epoll,
         listener: Some(listener),
@@ -133,7 +137,9 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
         }
     }
 }
+// ANCHOR_END: turns
 
+// ANCHOR: connection
 /// A client, and how far its request and its answer are.
 struct Connection {
     stream: TcpStream,
@@ -159,7 +165,9 @@ struct Server<'a> {
     limits: &'a Limits,
     application: &'a dyn Application,
 }
+// ANCHOR_END: connection
 
+// ANCHOR: waits
 impl Server<'_> {
     /// Waits until there is something to do, and says how many events there are.
     fn wait(&mut self, events: &mut [EpollEvent], until: Option<Instant>) -> io::Result<usize> {
@@ -178,25 +186,25 @@ impl Server<'_> {
         self.pause_accepting(self.pauses && !shortage);
         Ok(number)
     }
+    // ANCHOR_END: waits
 
+    // ANCHOR: accepts
     /// Accepts one client. Where more wait, epoll will say so again.
     fn accept(&mut self) {
         let accepted = self.listener.as_ref().map_or(Ok(None), accept);
         let added = accepted.and_then(|accepted| {
-            let Some((stream, peer)) = accepted else {
-                return Ok(());
-            };
-            stream.set_nonblocking(true)?;
-            let interest = EpollFlags::EPOLLIN;
-            let entry = self.connections.vacant_entry();
-            let event = EpollEvent::new(interest, entry.key() as u64);
-            self.epoll.add(&stream, event)?;
-            entry.insert(Connection {
-                stream,
-                peer,
-                interest,
-                state: State::Asks(Incoming::default()),
-            });
+            if let Some((stream, peer)) = accepted {
+                stream.set_nonblocking(true)?;
+                let place = self.connections.vacant_entry();
+                let event = EpollEvent::new(EpollFlags::EPOLLIN, place.key() as u64);
+                self.epoll.add(&stream, event)?;
+                place.insert(Connection {
+                    stream,
+                    peer,
+                    interest: EpollFlags::EPOLLIN,
+                    state: State::Asks(Incoming::default()),
+                });
+            }
             Ok(())
         });
         if let Err(error) = added {
@@ -217,7 +225,9 @@ impl Server<'_> {
             self.pauses = pauses == changed.is_ok();
         }
     }
+    // ANCHOR_END: accepts
 
+    // ANCHOR: serves
     fn state(&self, key: usize) -> Option<&State> {
         self.connections
             .get(key)
@@ -238,7 +248,9 @@ impl Server<'_> {
             self.close(key);
         }
     }
+    // ANCHOR_END: serves
 
+    // ANCHOR: reads
     /// Reads once, and answers a request that is whole by that. Whether the client stays.
     fn read(&mut self, key: usize) -> io::Result<bool> {
         let connection = &mut self.connections[key];
@@ -249,10 +261,10 @@ impl Server<'_> {
         let State::Asks(incoming) = &mut connection.state else {
             return Ok(matches!(read, Ok(1..))); // what it says now is thrown away
         };
-        let read = read?;
+        let (read, peer) = (read?, connection.peer);
         incoming.push(&self.buffer[..read]);
-        let (limits, peer) = (self.limits, connection.peer);
-        let (answer, outcome) = match incoming.progress(read == 0, limits, peer, print_request) {
+        let progress = incoming.progress(read == 0, self.limits, peer, print_request);
+        let (answer, outcome) = match progress {
             Ok(Progress::More) => return Ok(true),
             Ok(Progress::Left) => return Ok(false),
             Ok(Progress::Expects) => {
@@ -277,7 +289,9 @@ impl Server<'_> {
         }
         stays
     }
+    // ANCHOR_END: reads
 
+    // ANCHOR: writes
     /// Writes what the kernel takes now. Whether the client stays.
     fn write(&mut self, key: usize) -> io::Result<bool> {
         let connection = &mut self.connections[key];
@@ -304,11 +318,12 @@ impl Server<'_> {
         }
         Ok(true)
     }
+    // ANCHOR_END: writes
 
+    // ANCHOR: closes
     fn close(&mut self, key: usize) {
         let connection = self.connections.remove(key);
-        // The close does it too, unless another process has a copy.
-        let _ = self.epoll.delete(&connection.stream);
+        let _ = self.epoll.delete(&connection.stream); // if another process has a copy, it stays
         self.pause_accepting(false);
     }
 
@@ -326,7 +341,9 @@ impl Server<'_> {
         }
         None
     }
+    // ANCHOR_END: closes
 
+    // ANCHOR: stops
     /// Closes the listener, and the connections of those who have not asked.
     fn stop_accepting(&mut self) {
         self.listener = None;
@@ -338,7 +355,9 @@ impl Server<'_> {
         }
     }
 }
+// ANCHOR_END: stops
 
+// ANCHOR: ends
 /// Ends this process as the signal would have ended it by default.
 fn end_by(told: Signal) -> ! {
     if told != Signal::SIGQUIT {
@@ -352,3 +371,4 @@ fn end_by(told: Signal) -> ! {
 fn failed(call: &str, errno: Errno) -> io::Error {
     io::Error::other(format!("{call}: {errno}"))
 }
+// ANCHOR_END: ends
