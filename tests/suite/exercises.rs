@@ -2367,3 +2367,67 @@ fn oldest_first() {
         },
     );
 }
+
+#[test]
+fn ten_and_no_more() {
+    exercise(
+        "ten_and_no_more",
+        "ten_thousand",
+        "it has 15 clients",
+        "ten_and_no_more",
+        |program| {
+            let server = serve(program)?;
+            let before = server.descriptors();
+            let mut clients: Vec<Client> = (0..15).map(|_| server.connect()).collect();
+            let rests = server.comes_to_rest();
+            ensure(rests, "it runs while it has its ten clients")?;
+            let held = server.descriptors() - before;
+            ensure(held <= 10, format!("it has {held} clients"))?;
+            ensure(!clients[10].is_closed(), "the eleventh was hung up on")?;
+            for number in [0, 10, 14] {
+                clients[number].try_send(get("/"));
+                server.wait_until_idle();
+                let served = clients[number].read_now().ends_with(b"Hello, World!\n");
+                ensure(
+                    served == (number < 14),
+                    "nobody takes the place of one who has left",
+                )?;
+            }
+            Ok(())
+        },
+    );
+}
+
+#[test]
+fn time_to_leave() {
+    exercise(
+        "time_to_leave",
+        "ten_thousand",
+        "the connection ended with a reset",
+        "time_to_leave",
+        |program| {
+            const HELLO: &str = "Hello, World!\n";
+            let server = serve(program)?;
+            let before = server.descriptors();
+            let mut stays = server.connect();
+            let answer = stays.try_send(get("/")).read_until(HELLO);
+            ensure(answer.ends_with(HELLO), "a client is not answered")?;
+            let why = "it runs while a client takes its time to leave";
+            ensure(server.comes_to_rest(), why)?;
+            let why = "the client is not told that the answer is over";
+            ensure(stays.is_closed(), why)?;
+
+            let mut says_much = server.connect();
+            says_much.try_send("x".repeat(5_000));
+            server.wait_until_idle();
+            ensure(says_much.takes("x"), "the connection ended with a reset")?;
+            let (answer, _) = says_much.read_to_end();
+            ensure(answer.ends_with(HELLO.as_bytes()), "an answer is lost")?;
+
+            drop((stays, says_much));
+            server.wait_until_idle();
+            let left = server.descriptors() - before;
+            ensure(left == 0, format!("{left} are there that have left"))
+        },
+    );
+}
