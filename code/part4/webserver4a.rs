@@ -2,10 +2,8 @@
 //!
 //!     cargo run --bin webserver4a -- module:callable [ADDRESS] [--workers N]
 //!
-//! A master listens, and N workers, forked before the first client comes, answer one
-//! client after the other. Kill a worker, and another takes its place; TTIN and TTOU
-//! make them one more and one less. Ctrl-C and TERM let them finish their answers, for
-//! as long as --graceful-timeout; QUIT does not.
+//! A master listens, and N workers answer one client after the other. Who is killed is
+//! replaced. TTIN and TTOU: one more, one less; TERM and Ctrl-C: answer first, then end.
 
 use clap::Parser;
 use gateway::connection::{accept, print_request_of, Connection};
@@ -22,7 +20,7 @@ use nix::sys::signal::Signal::{
 use nix::sys::signal::{kill, raise, signal, SigHandler, SigSet};
 use nix::sys::socket::{listen, Backlog};
 use nix::unistd::{fork, getpid, getppid, ForkResult, Pid};
-use signal_hook::low_level::{pipe, unregister};
+use signal_hook::low_level::{emulate_default_handler, pipe, register, unregister};
 use signal_hook::{flag, SigId};
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpListener};
@@ -181,10 +179,15 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
 fn record(came: &[(Signal, Arc<AtomicBool>)]) -> io::Result<(UnixStream, Vec<SigId>)> {
     let (wakes, writer) = UnixStream::pair()?;
     wakes.set_nonblocking(true)?;
-    let mut handlers = Vec::new();
+    let (mut handlers, home) = (Vec::new(), getpid());
     for (signal, flag) in came {
-        handlers.push(flag::register(*signal as i32, Arc::clone(flag))?);
-        handlers.push(pipe::register(*signal as i32, writer.try_clone()?)?);
+        let signal = *signal as i32;
+        // A child of the application's has them, too, and is not to record but to end.
+        let elsewhere = move || _ = (getpid() != home).then(|| emulate_default_handler(signal));
+        // SAFETY: both functions may be called in a handler.
+        handlers.push(unsafe { register(signal, elsewhere) }?);
+        handlers.push(flag::register(signal, Arc::clone(flag))?);
+        handlers.push(pipe::register(signal, writer.try_clone()?)?);
     }
     Ok((wakes, handlers))
 }
@@ -274,8 +277,7 @@ fn work(
     answer: impl Fn(Connection) -> gateway::Result<()>,
 ) -> io::Result<()> {
     while !STOP.into_iter().any(|signal| has_come(came, signal)) {
-        let files = [listener.as_fd(), wakes.as_fd(), orphaned.as_fd()];
-        let [_, woken, orphaned] = wait(files, None)?;
+        let [_, woken, orphaned] = wait([listener.as_fd(), wakes.as_fd(), orphaned.as_fd()], None)?;
         if orphaned {
             return Err(io::Error::other("the master has gone"));
         }

@@ -8,7 +8,7 @@
 //!   begin with a command goes on in the terminal of the last server, and shows
 //!   what that has printed since it was last seen.
 //! - Port 8888 of the page is a free port here, and so are 3000, the book's, and 8000.
-//! - `cargo run --bin NAME` goes through cargo for the first program of each package that
+//! - `cargo run --bin NAME` goes through cargo for the first program of each folder that
 //!   a run of the tests comes to. For the others it is what cargo has built by that name.
 //! - In a block of a stage, `cargo run` starts that stage, as the reader's own package
 //!   would: the program is called `my-server`, and has a free port where its text has 8888.
@@ -579,7 +579,7 @@ impl Places {
 }
 
 /// The command with the program itself in the place of a `cargo run`, if some page has
-/// had cargo run a program of that package before. Cargo has built them all by then, by
+/// had cargo run a program of that folder, and so of that package, before. Cargo has built them all by then, by
 /// these names, and would start it with nothing more to say.
 fn built(command: &str) -> String {
     static TYPED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
@@ -589,9 +589,9 @@ fn built(command: &str) -> String {
     let mut typed = TYPED.lock().unwrap_or_else(PoisonError::into_inner);
     let program = |found: &Captures<'_>| {
         let program = course().program(&found[1]);
-        let package = program.and_then(|program| program.file.parent());
-        match package {
-            Some(package) if !typed.insert(package.to_path_buf()) => {
+        let folder_of = program.and_then(|program| program.file.parent());
+        match folder_of {
+            Some(place) if !typed.insert(place.to_path_buf()) => {
                 format!("{}/{} ", folder().display(), &found[1])
             }
             _ => found[0].to_string(), // or cargo says that there is none

@@ -208,7 +208,6 @@ fn follow(
     }
 }
 
-/// No page, style or script of the book makes the browser ask another host.
 /// A link leads to the first of two that have one name, and a browser says nothing.
 #[test]
 fn no_page_gives_a_name_twice() {
@@ -225,6 +224,7 @@ fn no_page_gives_a_name_twice() {
     assert!(twice.is_empty(), "names given twice:\n{}", twice.join("\n"));
 }
 
+/// No page, style or script of the book makes the browser ask another host.
 #[test]
 fn no_page_asks_a_foreign_host() {
     let mut asks = Vec::new();
@@ -388,11 +388,8 @@ fn programs_can_be_copied() {
 /// and runs is known from its file, which the transcripts start.)
 #[test]
 fn stages_can_be_typed() {
-    let stages = course()
-        .programs
-        .iter()
-        .filter(|&x| Program::is_stage(x))
-        .cloned();
+    let stages = course().programs.iter();
+    let stages = stages.filter(|program| program.is_stage());
     let mut packages: BTreeMap<BTreeSet<String>, Vec<(String, String)>> = BTreeMap::new();
     let (course, copies) = (course(), copies());
     let libraries = format!("path = \"{}/", copies.display());

@@ -14,6 +14,7 @@ mod memory;
 mod names;
 mod pep_3333;
 mod readme;
+mod workers;
 
 use std::process::{Command, Stdio};
 use tests::answer::Answer;
@@ -26,6 +27,9 @@ const ONE: &str = "webserver2";
 
 /// Each request in a process of its own.
 const FORKING: &str = "webserver3h";
+
+/// Processes that stay, each with an interpreter.
+const STAYING: &str = "webserver4a";
 
 /// The applications of the course, each under its own name and inside wsgiref's
 /// validator.

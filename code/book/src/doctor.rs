@@ -195,7 +195,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for (name, script) in scripts {
             let file = folder.path().join(name);
-            fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+            // By another process: what this one has open for writing, a child that another
+            // test forks meanwhile has open until it execs, and it may not be run (ETXTBSY).
+            let text = format!("#!/bin/sh\n{script}\n");
+            let mut writer = std::process::Command::new("sh");
+            writer.args(["-c", "printf %s \"$2\" >\"$1\"", "sh"]);
+            assert!(writer.arg(&file).arg(text).status().unwrap().success());
             fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
         }
         folder

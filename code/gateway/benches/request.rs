@@ -9,9 +9,12 @@ use divan::{black_box, Bencher};
 use gateway::http::{read_head, Head, Limits, RequestBody};
 use gateway::{headers, respond, Body, Environ, Result, StartResponse};
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 const REQUEST: &[u8] = b"GET /hello HTTP/1.1\r\nHost: localhost:8888\r\n\r\n";
 const LIMITS: Limits = Limits::DEFAULT;
+const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8888);
+const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 54321);
 
 fn main() {
     divan::main();
@@ -57,10 +60,6 @@ fn all() {
 fn environ_of(head: &Head) -> Environ {
     let body = RequestBody::new(io::empty(), head.framing, &LIMITS);
     let mut environ = head.environ(Box::new(body));
-    environ.set("SERVER_NAME", "127.0.0.1");
-    environ.set("SERVER_PORT", "8888");
-    environ.set("SERVER_SOFTWARE", "bench");
-    environ.set("REMOTE_ADDR", "127.0.0.1");
-    environ.set("REMOTE_PORT", "54321");
+    environ.add_connection(SERVER, "bench", PEER);
     environ
 }

@@ -5,7 +5,7 @@
 use crate::http::{read_head, Framing, Head, Limits, Refused, RequestBody};
 use crate::log::print;
 use crate::respond::lock;
-use crate::{refuse, Environ, Input, Outcome, Result};
+use crate::{refuse, Environ, Outcome, Result};
 use nix::errno::Errno;
 use nix::libc::{self, c_int};
 use std::io::{self, BufReader, ErrorKind, Read, Write};
@@ -169,33 +169,36 @@ impl Connection {
             Framing::Length(length) => End::Bytes(length.saturating_add(bytes.len() as u64)),
             Framing::Chunked => End::LastChunk(body.ended()),
         });
-        Ok(Some(Request::new(&head, Box::new(body), self.0.peer)))
+        let environ = head.environ(Box::new(body));
+        let peer = self.0.peer;
+        Ok(Some(Request { environ, peer }))
     }
 }
 // ANCHOR_END: read_request
 
 // ANCHOR: environ
 impl Request {
-    /// A request of this head and this body, from a client at this address.
-    pub fn new(head: &Head, body: Input, peer: SocketAddr) -> Request {
-        let environ = head.environ(body);
-        Request { environ, peer }
-    }
-
-    /// The environ: what the head says, and what only a server knows, its own
-    /// address and name and the client's address.
+    /// The environ: what the head says, and what only a server knows.
     pub fn environ(self, server: SocketAddr, software: &str) -> Environ {
         let mut environ = self.environ;
-        match server.ip() {
-            IpAddr::V4(ip) => environ.add_text("SERVER_NAME", ip),
-            // As in a URI: RFC 3986, section 3.2.2.
-            IpAddr::V6(ip) => environ.add_text("SERVER_NAME", format_args!("[{ip}]")),
-        }
-        environ.add_text("SERVER_PORT", server.port());
-        environ.add("SERVER_SOFTWARE", software);
-        environ.add_text("REMOTE_ADDR", self.peer.ip());
-        environ.add_text("REMOTE_PORT", self.peer.port());
+        environ.add_connection(server, software, self.peer);
         environ
+    }
+}
+
+impl Environ {
+    /// Adds what only a server knows: its own address and name, and the client's
+    /// address. None of it may be there yet.
+    pub fn add_connection(&mut self, server: SocketAddr, software: &str, peer: SocketAddr) {
+        match server.ip() {
+            // As in a URI: RFC 3986, section 3.2.2.
+            IpAddr::V6(ip) => self.add("SERVER_NAME", format!("[{ip}]")),
+            IpAddr::V4(ip) => self.add_ip("SERVER_NAME", ip.into()),
+        }
+        self.add_number("SERVER_PORT", server.port());
+        self.add("SERVER_SOFTWARE", software);
+        self.add_ip("REMOTE_ADDR", peer.ip());
+        self.add_number("REMOTE_PORT", peer.port());
     }
 }
 // ANCHOR_END: environ

@@ -2,8 +2,8 @@
 
 use crate::log::Stderr;
 use std::any::Any;
-use std::fmt;
 use std::io::{self, BufRead, Write};
+use std::net::IpAddr;
 
 // ANCHOR: streams
 /// `wsgi.input`: the body of the request, which ends where that ends. `BufRead`
@@ -161,12 +161,24 @@ impl Environ {
         );
     }
 
-    /// The same, with a value that is written out as text.
-    pub(crate) fn add_text(&mut self, name: &str, value: impl fmt::Display) {
+    /// The same, with a number. itoa writes it, with fewer detours than `write!`.
+    pub(crate) fn add_number(&mut self, name: &str, value: u16) {
+        self.add(name, itoa::Buffer::new().format(value));
+    }
+
+    /// The same, with an address.
+    pub(crate) fn add_ip(&mut self, name: &str, ip: IpAddr) {
+        let IpAddr::V4(ip) = ip else {
+            return self.add(name, ip.to_string());
+        };
         self.push(
             |to| to.extend_from_slice(name.as_bytes()),
-            // A vector takes whatever is written to it.
-            |to| write!(to, "{value}").unwrap_or_default(),
+            |to| {
+                for (place, octet) in ip.octets().into_iter().enumerate() {
+                    to.extend((place > 0).then_some(b'.'));
+                    to.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
+                }
+            },
         );
     }
 

@@ -8,25 +8,22 @@
 //! use gateway::incoming::{Incoming, Progress};
 //!
 //! let (mut incoming, limits) = (Incoming::default(), Limits::DEFAULT);
-//! let peer = "127.0.0.1:50000".parse()?;
 //! for piece in ["GET /hello HTTP/1.1\r\nHo", "st: localhost\r\n\r"] {
 //!     incoming.push(piece.as_bytes());
-//!     let progress = incoming.progress(false, &limits, peer, |_| {})?;
+//!     let progress = incoming.progress(false, &limits, |_| {})?;
 //!     assert!(matches!(progress, Progress::More));
 //! }
 //! incoming.push(b"\n");
-//! let progress = incoming.progress(false, &limits, peer, |_| {})?;
+//! let progress = incoming.progress(false, &limits, |_| {})?;
 //! assert!(matches!(progress, Progress::Request(_)));
 //! # Ok::<(), gateway::Error>(())
 //! ```
 
-use crate::connection::Request;
 use crate::http::{read_head, Framing, Head, Limits, RequestBody};
 use crate::respond::{lock, respond};
 use crate::{Application, Environ, Outcome};
 use std::io::{self, BufRead, Cursor, ErrorKind, Read, Write};
 use std::mem::take;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 // ANCHOR: incoming
@@ -49,8 +46,9 @@ pub enum Progress {
     More,
     /// Its head has come, and the client waits to be told that its body is wanted.
     Expects,
-    /// All of it is here, or will never be: then its body fails as it is read.
-    Request(Request),
+    /// All of it is here, or will never be: then its body fails as it is read. What only a
+    /// server knows is still missing.
+    Request(Environ),
     /// There is none: the client has left without a word.
     Left,
 }
@@ -78,7 +76,6 @@ impl Incoming {
         &mut self,
         ended: bool,
         limits: &Limits,
-        peer: SocketAddr,
         log: impl FnOnce(&[u8]),
     ) -> io::Result<Progress> {
         let mut expects = false;
@@ -115,7 +112,7 @@ impl Incoming {
         let rest = RequestBody::new(rest, framing, &limits_of_rest);
         let body = Cursor::new(take(&mut self.chunks)).chain(rest);
         let head = Head::parse(&bytes, limits)?;
-        Ok(Progress::Request(Request::new(&head, Box::new(body), peer)))
+        Ok(Progress::Request(head.environ(Box::new(body))))
     }
     // ANCHOR_END: progress
 

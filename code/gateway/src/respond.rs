@@ -295,7 +295,8 @@ impl<W: io::Write> Response<W> {
             _ => length,
         };
         if let Some(length) = counted {
-            self.line(b"Content-Length: ", length.to_string().as_bytes());
+            let mut digits = itoa::Buffer::new();
+            self.line(b"Content-Length: ", digits.format(length).as_bytes());
         }
         self.head.extend_from_slice(b"Connection: close\r\n\r\n");
 

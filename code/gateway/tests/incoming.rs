@@ -3,7 +3,6 @@
 use gateway::http::{Limits, Refused};
 use gateway::incoming::{Incoming, Progress};
 use std::io::Read;
-use std::net::SocketAddr;
 
 const LIMITS: Limits = Limits {
     max_line: 40,
@@ -19,8 +18,7 @@ fn outcome(progress: std::io::Result<Progress>) -> Option<String> {
     match progress {
         Ok(Progress::More | Progress::Expects) => None,
         Ok(Progress::Left) => Some("left".to_string()),
-        Ok(Progress::Request(request)) => {
-            let mut environ = request.environ(address(), "tests");
+        Ok(Progress::Request(mut environ)) => {
             let mut body = Vec::new();
             let read = environ.input.read_to_end(&mut body);
             let read = read.map_err(|error| refused(&error));
@@ -31,17 +29,13 @@ fn outcome(progress: std::io::Result<Progress>) -> Option<String> {
     }
 }
 
-fn address() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 8888))
-}
-
 /// What comes of these pieces, and how many of them it took.
 fn of_pieces(pieces: &[&[u8]], ends: bool) -> (String, usize) {
     let mut incoming = Incoming::default();
     assert!(incoming.is_empty());
     for (place, piece) in pieces.iter().enumerate() {
         incoming.push(piece);
-        let progress = incoming.progress(false, &LIMITS, address(), |_| {});
+        let progress = incoming.progress(false, &LIMITS, |_| {});
         if let Some(outcome) = outcome(progress) {
             return (outcome, place + 1);
         }
@@ -50,7 +44,7 @@ fn of_pieces(pieces: &[&[u8]], ends: bool) -> (String, usize) {
     if !ends {
         return ("more".to_string(), pieces.len());
     }
-    let progress = incoming.progress(true, &LIMITS, address(), |_| {});
+    let progress = incoming.progress(true, &LIMITS, |_| {});
     (
         outcome(progress).expect("nothing comes after it"),
         pieces.len() + 1,

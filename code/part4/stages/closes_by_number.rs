@@ -243,10 +243,9 @@ impl Server<'_> {
         let State::Asks(incoming) = &mut connection.state else {
             return Ok(matches!(read, Ok(1..))); // what it says now is thrown away
         };
-        let (read, peer) = (read?, connection.peer);
+        let read = read?;
         incoming.push(&self.buffer[..read]);
-        let progress = incoming.progress(read == 0, self.limits, peer, print_request);
-        let (answer, outcome) = match progress {
+        let (answer, outcome) = match incoming.progress(read == 0, self.limits, print_request) {
             Ok(Progress::More) => return Ok(true),
             Ok(Progress::Left) => return Ok(false),
             Ok(Progress::Expects) => {
@@ -254,8 +253,9 @@ impl Server<'_> {
                 (&connection.stream).write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
                 return Ok(true);
             }
-            Ok(Progress::Request(request)) => {
-                collect(self.application, request.environ(self.address, SOFTWARE))
+            Ok(Progress::Request(mut environ)) => {
+                environ.add_connection(self.address, SOFTWARE, connection.peer);
+                collect(self.application, environ)
             }
             Err(error) => {
                 let mut answer = Vec::new();

@@ -15,7 +15,7 @@ use nix::sys::signal::Signal::{self, SIGCHLD, SIGINT, SIGKILL, SIGQUIT, SIGTERM}
 use nix::sys::signal::{kill, signal, SigHandler, SigSet};
 use nix::sys::socket::{listen, Backlog};
 use nix::unistd::{fork, getpid, getppid, ForkResult, Pid};
-use signal_hook::low_level::{pipe, unregister};
+use signal_hook::low_level::{emulate_default_handler, pipe, register, unregister};
 use signal_hook::{flag, SigId};
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpListener};
@@ -102,20 +102,17 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
         for signal in STOP.into_iter().filter(|signal| has_come(&came, *signal)) {
             if told.is_some() || signal == SIGQUIT {
                 patience = Duration::ZERO; // who asks twice has waited long enough
-                workers.iter_mut().for_each(|each| each.stop(patience));
             }
             told = told.or(Some(signal));
             wanted = 0;
+            workers.iter_mut().for_each(|each| each.stop(patience));
         }
-        let too_many = staying(&workers).saturating_sub(wanted); // the oldest go first
-        let stay = workers.iter_mut().filter(|one| one.deadline.is_none());
-        stay.take(too_many).for_each(|each| each.stop(patience));
 
         // Only now: Ctrl-C has told the workers too, and they may have been faster.
         if reap(&mut workers) {
             backoff.failed("a worker has ended at once");
         }
-        while staying(&workers) < wanted && !backoff.is_on() {
+        while workers.len() < wanted && !backoff.is_on() {
             let still = apps::before_fork();
             // SAFETY: the child has this thread alone. What another may hold here, of the
             // locks that the child takes, this one holds: see before_fork.
@@ -166,10 +163,15 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
 fn record(came: &[(Signal, Arc<AtomicBool>)]) -> io::Result<(UnixStream, Vec<SigId>)> {
     let (wakes, writer) = UnixStream::pair()?;
     wakes.set_nonblocking(true)?;
-    let mut handlers = Vec::new();
+    let (mut handlers, home) = (Vec::new(), getpid());
     for (signal, flag) in came {
-        handlers.push(flag::register(*signal as i32, Arc::clone(flag))?);
-        handlers.push(pipe::register(*signal as i32, writer.try_clone()?)?);
+        let signal = *signal as i32;
+        // A child of the application's has them, too, and is not to record but to end.
+        let elsewhere = move || _ = (getpid() != home).then(|| emulate_default_handler(signal));
+        // SAFETY: both functions may be called in a handler.
+        handlers.push(unsafe { register(signal, elsewhere) }?);
+        handlers.push(flag::register(signal, Arc::clone(flag))?);
+        handlers.push(pipe::register(signal, writer.try_clone()?)?);
     }
     Ok((wakes, handlers))
 }
@@ -192,10 +194,6 @@ impl Worker {
         let _ = kill(self.pid, SIGTERM); // it is ours until it is reaped
         self.deadline = Some(Instant::now() + patience);
     }
-}
-
-fn staying(workers: &[Worker]) -> usize {
-    workers.iter().filter(|one| one.deadline.is_none()).count()
 }
 
 /// Reaps the workers that have ended, and says whether one of them has failed.

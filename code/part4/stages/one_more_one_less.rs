@@ -17,7 +17,7 @@ use nix::sys::signal::Signal::{
 use nix::sys::signal::{kill, signal, SigHandler, SigSet};
 use nix::sys::socket::{listen, Backlog};
 use nix::unistd::{fork, getpid, getppid, ForkResult, Pid};
-use signal_hook::low_level::{pipe, unregister};
+use signal_hook::low_level::{emulate_default_handler, pipe, register, unregister};
 use signal_hook::{flag, SigId};
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpListener};
@@ -172,10 +172,15 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
 fn record(came: &[(Signal, Arc<AtomicBool>)]) -> io::Result<(UnixStream, Vec<SigId>)> {
     let (wakes, writer) = UnixStream::pair()?;
     wakes.set_nonblocking(true)?;
-    let mut handlers = Vec::new();
+    let (mut handlers, home) = (Vec::new(), getpid());
     for (signal, flag) in came {
-        handlers.push(flag::register(*signal as i32, Arc::clone(flag))?);
-        handlers.push(pipe::register(*signal as i32, writer.try_clone()?)?);
+        let signal = *signal as i32;
+        // A child of the application's has them, too, and is not to record but to end.
+        let elsewhere = move || _ = (getpid() != home).then(|| emulate_default_handler(signal));
+        // SAFETY: both functions may be called in a handler.
+        handlers.push(unsafe { register(signal, elsewhere) }?);
+        handlers.push(flag::register(signal, Arc::clone(flag))?);
+        handlers.push(pipe::register(signal, writer.try_clone()?)?);
     }
     Ok((wakes, handlers))
 }

@@ -11,12 +11,11 @@ use gateway::{respond, Application};
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
-use nix::sys::signal::Signal::{self, SIGCHLD, SIGINT, SIGTERM};
-use nix::sys::signal::{kill, signal, SigHandler, SigSet};
+use nix::sys::signal::{kill, signal, SigHandler, SigSet, Signal};
 use nix::sys::socket::{listen, Backlog};
 use nix::unistd::{fork, getpid, getppid, ForkResult, Pid};
+use signal_hook::flag::register_usize;
 use signal_hook::low_level::pipe;
-use signal_hook::{flag, SigId};
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
@@ -24,14 +23,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitCode, ExitStatus};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait, if the kernel allows as many
 const SOFTWARE: &str = "webserver4a"; // what the answers name as their server
-const STOP: [Signal; 2] = [SIGINT, SIGTERM];
-const SIGNALS: [Signal; 3] = [SIGINT, SIGTERM, SIGCHLD];
+const SIGNALS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGCHLD];
 const FIRST_PAUSE: Duration = Duration::from_millis(100); // who lives no longer has failed
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -79,21 +77,19 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
     backlog.map_err(|errno| failed("listen", errno))?;
 
     let address = listener.local_addr()?;
-    let came = SIGNALS.map(|signal| (signal, Arc::default()));
-    let (wakes, _) = record(&came)?;
+    let came = Arc::new(AtomicUsize::new(0)); // the signal that tells us to end
+    let mut wakes = record(&came)?;
     // The mask is inherited: whoever started us may have blocked them.
     let unblocked = SigSet::from_iter(SIGNALS).thread_unblock();
     unblocked.map_err(|errno| failed("pthread_sigmask", errno))?;
     let process = getpid();
     print(format!("Serving HTTP on http://{address}/ ...\nprocess {process}\n").as_bytes());
 
-    let mut told = None; // by which signal to end
     let mut wanted = options.workers.get();
     let mut workers: Vec<Worker> = Vec::new();
     let mut backoff = Backoff::default();
     loop {
-        for signal in STOP.into_iter().filter(|signal| has_come(&came, *signal)) {
-            told = told.or(Some(signal));
+        if came.swap(0, Ordering::Relaxed) != 0 {
             wanted = 0;
             workers.iter().for_each(Worker::stop);
         }
@@ -110,6 +106,10 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
                 Ok(ForkResult::Child) => {
                     still.after_fork_in_child();
                     default_signals();
+                    if came.load(Ordering::Relaxed) != 0 {
+                        // SAFETY: as below. The signal came before its default was back.
+                        unsafe { libc::_exit(0) }
+                    }
                     let worked = work(&listener, |connection| {
                         handle_request(connection, address, &options.limits, application)
                     });
@@ -131,32 +131,27 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
                 Err(errno) => backoff.failed(failed("fork", errno)),
             }
         }
-        if told.is_some() && workers.is_empty() {
+        if wanted == 0 && workers.is_empty() {
             return Ok(());
         }
 
         let until = backoff.until.filter(|time| !is_past(*time));
         wait([wakes.as_fd()], until)?;
-        while matches!((&wakes).read(&mut [0; 64]), Ok(1..)) {}
+        while matches!(wakes.read(&mut [0; 64]), Ok(1..)) {}
     }
 }
 
-/// Has the handlers of this process record each signal, and wake it by a byte.
-fn record(came: &[(Signal, Arc<AtomicBool>)]) -> io::Result<(UnixStream, Vec<SigId>)> {
+/// Has the handlers of this process record the signals, and wake it by a byte.
+fn record(came: &Arc<AtomicUsize>) -> io::Result<UnixStream> {
     let (wakes, writer) = UnixStream::pair()?;
     wakes.set_nonblocking(true)?;
-    let mut handlers = Vec::new();
-    for (signal, flag) in came {
-        handlers.push(flag::register(*signal as i32, Arc::clone(flag))?);
-        handlers.push(pipe::register(*signal as i32, writer.try_clone()?)?);
+    for signal in SIGNALS {
+        if signal != Signal::SIGCHLD {
+            register_usize(signal as i32, Arc::clone(came), signal as usize)?;
+        }
+        pipe::register(signal as i32, writer.try_clone()?)?;
     }
-    Ok((wakes, handlers))
-}
-
-/// Whether the signal has come since this was last asked.
-fn has_come(came: &[(Signal, Arc<AtomicBool>)], signal: Signal) -> bool {
-    let mut flags = came.iter();
-    flags.any(|(each, flag)| *each == signal && flag.swap(false, Ordering::Relaxed))
+    Ok(wakes)
 }
 
 /// A worker, as its master knows it.
@@ -167,7 +162,7 @@ struct Worker {
 
 impl Worker {
     fn stop(&self) {
-        let _ = kill(self.pid, SIGTERM); // it is ours until it is reaped
+        let _ = kill(self.pid, Signal::SIGTERM); // it is ours until it is reaped
     }
 }
 

@@ -10,7 +10,6 @@ use gateway::options::{self, cannot_bind};
 use gateway::{respond, Application};
 use nix::errno::Errno;
 use nix::libc;
-use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{signal, SigHandler, SigSet, Signal};
 use nix::sys::socket::{listen, Backlog};
 use nix::unistd::{fork, getpid, getppid, ForkResult, Pid};
@@ -18,10 +17,10 @@ use signal_hook::low_level::pipe;
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitCode, ExitStatus};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 const BACKLOG: i32 = libc::SOMAXCONN; // connections that may wait, if the kernel allows as many
@@ -71,7 +70,6 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
 
     let address = listener.local_addr()?;
     let (mut wakes, writer) = UnixStream::pair()?;
-    wakes.set_nonblocking(true)?;
     pipe::register(Signal::SIGCHLD as i32, writer)?;
     // The mask is inherited: whoever started us may have blocked it.
     let unblocked = SigSet::from(Signal::SIGCHLD).thread_unblock();
@@ -84,8 +82,9 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
     loop {
         if reap(&mut workers) {
             backoff.failed("a worker has ended at once");
+            sleep(backoff.pause);
         }
-        while workers.len() < options.workers.get() && !backoff.is_on() {
+        while workers.len() < options.workers.get() {
             let still = apps::before_fork();
             // SAFETY: the child has this thread alone. What another may hold here, of the
             // locks that the child takes, this one holds: see before_fork.
@@ -112,12 +111,10 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
                         began: Instant::now(),
                     });
                 }
-                Err(errno) => backoff.failed(failed("fork", errno)),
+                Err(errno) => return Err(failed("fork", errno)),
             }
         }
-        let until = backoff.until.filter(|time| !is_past(*time));
-        wait([wakes.as_fd()], until)?;
-        while matches!(wakes.read(&mut [0; 64]), Ok(1..)) {}
+        let _ = wakes.read(&mut [0; 64])?; // until a handler writes
     }
 }
 
@@ -154,15 +151,8 @@ struct Backoff {
 }
 
 impl Backoff {
-    fn is_on(&self) -> bool {
-        self.until.is_some_and(|until| !is_past(until))
-    }
-
     /// Begins a pause, of twice the length of the last one unless that is long over.
     fn failed(&mut self, why: impl std::fmt::Display) {
-        if self.is_on() {
-            return;
-        }
         let long_over = |until| is_past(until + LONGEST_PAUSE);
         if self.until.is_some_and(long_over) {
             self.pause = Duration::ZERO;
@@ -184,20 +174,6 @@ fn work(
         if let Err(error) = answer(Connection::new(connection, peer)) {
             complain(format!("request: {error}"));
         }
-    }
-}
-
-/// Waits for something to read from one of them, or its end, or for the time.
-fn wait<const N: usize>(files: [BorrowedFd; N], until: Option<Instant>) -> io::Result<[bool; N]> {
-    let mut files = files.map(|file| PollFd::new(file, PollFlags::POLLIN));
-    let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-    let timeout = left.map(|left| left + Duration::from_millis(1)); // it is cut to milliseconds
-    let timeout = timeout.map_or(Ok(PollTimeout::NONE), PollTimeout::try_from);
-    match poll(&mut files, timeout.unwrap_or(PollTimeout::MAX)) {
-        Ok(_) => Ok(files.map(|file| file.any().unwrap_or(true))),
-        // poll is not restarted, not even with SA_RESTART. The byte has been written.
-        Err(Errno::EINTR) => Ok([false; N]),
-        Err(errno) => Err(failed("poll", errno)),
     }
 }
 

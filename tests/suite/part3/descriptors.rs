@@ -104,10 +104,9 @@ fn a_server_of_one_process_holds_nothing_of_who_was_served() {
     if !processes::lists_descriptors() {
         return left_out("descriptors", "/proc/PID/fd");
     }
-    let (servers, _) = each_kind();
+    let (mut servers, _) = each_kind();
     assert!(servers.len() > 10, "{servers:?}");
     // But for those that nap with their first client.
-    let mut servers = servers;
     servers.retain(|name| !NAPPING.contains(&name.as_str()));
     beside_each_other(&servers, |program| {
         let server = Server::start(program);

@@ -15,6 +15,7 @@ fn int_and_term_let_the_workers_finish_their_answers() {
             let mut server = Server::start(&format!("{ECHO} --workers 3"));
             let all = workers(&server, 3);
             let (mut client, busy) = held(&server);
+            server.wait_until_idle(); // a worker without handlers of its own would be told of
             match to_all {
                 true => server.signal_group(signal),
                 false => server.signal(signal),
@@ -32,6 +33,19 @@ fn int_and_term_let_the_workers_finish_their_answers() {
             assert_eq!(status.signal(), Some(signal as i32));
             assert!(!all.into_iter().any(is_alive));
             assert_eq!(server.errors(), "");
+        }
+    }
+}
+
+/// While they are being forked, and before they have handlers of their own.
+#[test]
+fn a_signal_to_workers_that_have_only_begun_is_not_lost() {
+    for program in ["passes_it_on", "answers_first", "webserver4a"] {
+        for _ in 0..4 {
+            let mut server = Server::start(&format!("{program} wsgiapp:app --workers 8"));
+            server.signal(Signal::SIGTERM);
+            wait_for("its end", || server.ended());
+            assert!(!server.errors().contains("SIGKILL"), "{}", server.errors());
         }
     }
 }
@@ -55,6 +69,7 @@ fn who_has_not_finished_when_the_time_is_over_is_killed() {
     let mut server = Server::start(&format!("{ECHO} --workers 2 --graceful-timeout 300ms"));
     let all = workers(&server, 2);
     let (mut client, busy) = held(&server);
+    server.wait_until_idle();
     let begun = std::time::Instant::now();
     server.signal(Signal::SIGTERM);
     let status = wait_for("its end", || server.ended());

@@ -99,6 +99,28 @@ fn a_killed_worker_is_replaced_within_one_return_of_the_wait() {
     }
 }
 
+/// A mask is inherited through `exec`.
+#[test]
+fn a_master_that_is_started_with_its_signals_blocked_hears_them() {
+    use nix::sys::signal::SigSet;
+    use std::os::unix::process::CommandExt;
+    let mut command = std::process::Command::new(tests::programs::executable("webserver4a"));
+    command.args(["wsgiapp:app", "127.0.0.1:0", "--workers", "1"]);
+    // SAFETY: between fork and exec the closure calls sigprocmask alone.
+    unsafe {
+        command.pre_exec(|| Ok(SigSet::all().thread_block()?));
+    }
+    let mut server =
+        Server::spawn("webserver4a", command).unwrap_or_else(|error| panic!("{error}"));
+    let only = workers(&server, 1);
+    send(only[0], Signal::SIGKILL);
+    wait_for("another", || (workers(&server, 1) != only).then_some(()));
+    server.signal(Signal::SIGTTIN);
+    workers(&server, 2);
+    server.signal(Signal::SIGTERM);
+    wait_for("its end", || server.ended());
+}
+
 /// They end as soon as they are forked. How often it tries, and when, is in its words.
 #[test]
 fn workers_that_end_at_once_are_tried_again_after_growing_pauses() {

@@ -68,13 +68,13 @@ fn kill_9_loses_what_the_killed_were_holding_and_nothing_else() {
     let address = server.address;
     let stop = AtomicBool::new(false);
     let (whole, lost) = (Mutex::new(BTreeSet::new()), Mutex::new(BTreeSet::new()));
-    let mut holding = BTreeSet::new();
+    let (mut holding, mut victims) = (BTreeSet::new(), Vec::new());
     let mut chance = server.pid() as usize;
     std::thread::scope(|scope| {
         for number in 0..8 {
             let (stop, whole, lost) = (&stop, &whole, &lost);
             scope.spawn(move || {
-                let path = if number % 2 == 0 { "/slow" } else { "/" };
+                let path = if number == 0 { "/" } else { "/slow" }; // which costs no processor time
                 while !stop.load(Ordering::Relaxed) {
                     let mut client = Client::connect(address);
                     let port = client.address().port();
@@ -96,6 +96,7 @@ fn kill_9_loses_what_the_killed_were_holding_and_nothing_else() {
             tests::server::wait_for_state(victim, 'T');
             holding.extend(connections_of(victim, address.port()));
             send(victim, Signal::SIGKILL);
+            victims.push(victim);
             wait_for("the end of the victim", || {
                 let gone = server.children().iter().all(|child| child.pid != victim);
                 gone.then_some(())
@@ -122,8 +123,13 @@ fn kill_9_loses_what_the_killed_were_holding_and_nothing_else() {
         lost.len(),
         whole.len()
     ));
-    let killed = server.errors().matches(": signal: 9 (SIGKILL)\n").count();
-    assert_eq!(killed, 12);
+    // The master has taken none for another.
+    let errors = server.errors();
+    let killed = errors.lines().filter_map(|line| {
+        let pid = line.strip_prefix("worker pid ")?;
+        pid.strip_suffix(": signal: 9 (SIGKILL)")?.parse().ok()
+    });
+    assert_eq!(killed.collect::<Vec<u32>>(), victims);
     workers(&server, 4);
     assert_serves(&server);
 }
@@ -193,6 +199,8 @@ fn an_application_of_4a_counts_in_each_worker() {
         );
         assert_eq!(found, wanted);
     }
+    // SIGCHLD has told each worker of its own child, and none of them looks on and on.
+    server.wait_until_idle();
 }
 
 /// By a panic, which the gateway catches: the worker stays.
@@ -250,13 +258,11 @@ fn what_4a_cannot_serve_is_one_clear_line() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_herd_that_polls_is_woken_by_each_client() {
-    for _ in 0..3 {
-        let mut herd = std::process::Command::new(tests::programs::executable("herd"));
-        let (code, output, errors) = run_to_end(&mut herd);
-        assert_eq!((code, errors.as_str()), (Some(0), ""));
-        assert_eq!(
-            output,
-            "in accept: 1 for each client\nin poll: 8 for each client\n"
-        );
-    }
+    let mut herd = std::process::Command::new(tests::programs::executable("herd"));
+    let (code, output, errors) = run_to_end(&mut herd);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    assert_eq!(
+        output,
+        "in accept: 1 for each client\nin poll: 8 for each client\n"
+    );
 }
