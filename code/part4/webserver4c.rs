@@ -62,9 +62,7 @@ fn run(options: Options) -> gateway::Result<()> {
     apps::finish();
     end_by(told?)
 }
-// ANCHOR_END: program
 
-// ANCHOR: listens
 /// Serves until a signal tells it to end, and gives that signal.
 fn serve_forever(options: &Options, application: &dyn Application) -> io::Result<Signal> {
     let address = options.address.as_str();
@@ -93,7 +91,7 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
     let process = std::process::id();
     print(format!("Serving HTTP on http://{address}/ ...\nprocess {process}\n").as_bytes());
     print(format!("at most {most} descriptors\n").as_bytes());
-    // ANCHOR_END: listens
+    // ANCHOR_END: program
 
     // ANCHOR: turns
     let mut server = Server {
@@ -225,9 +223,7 @@ impl Server<'_> {
             self.pauses = pauses == changed.is_ok();
         }
     }
-    // ANCHOR_END: accepts
 
-    // ANCHOR: serves
     fn state(&self, key: usize) -> Option<&State> {
         self.connections
             .get(key)
@@ -248,7 +244,7 @@ impl Server<'_> {
             self.close(key);
         }
     }
-    // ANCHOR_END: serves
+    // ANCHOR_END: accepts
 
     // ANCHOR: reads
     /// Reads once, and answers a request that is whole by that. Whether the client stays.
@@ -355,9 +351,7 @@ impl Server<'_> {
         }
     }
 }
-// ANCHOR_END: stops
 
-// ANCHOR: ends
 /// Ends this process as the signal would have ended it by default.
 fn end_by(told: Signal) -> ! {
     if told != Signal::SIGQUIT {
@@ -371,4 +365,4 @@ fn end_by(told: Signal) -> ! {
 fn failed(call: &str, errno: Errno) -> io::Error {
     io::Error::other(format!("{call}: {errno}"))
 }
-// ANCHOR_END: ends
+// ANCHOR_END: stops
