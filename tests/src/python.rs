@@ -46,6 +46,7 @@ static BUILT: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
         ("part2", "--bin", "webserver2"),
         ("part3h", "--bin", "webserver3h"),
         ("part4", "--bin", "webserver4a"),
+        ("part4", "--bin", "webserver4c"),
         ("apps", "--example", "bare_fork"),
     ] {
         let mut cargo = cargo();
@@ -95,7 +96,7 @@ pub fn target() -> PathBuf {
     book::root().join("target/tmp/python")
 }
 
-/// A program with Python inside: `webserver2`, `webserver3h` or `webserver4a`.
+/// A program with Python inside: `webserver2`, `webserver3h`, `webserver4a` or `webserver4c`.
 ///
 /// # Panics
 ///

@@ -31,6 +31,9 @@ const FORKING: &str = "webserver3h";
 /// Processes that stay, each with an interpreter.
 const STAYING: &str = "webserver4a";
 
+/// One that waits for all clients at once.
+const LOOP: &str = "webserver4c";
+
 /// The applications of the course, each under its own name and inside wsgiref's
 /// validator.
 const OURS: [[&str; 2]; 4] = [

@@ -14,13 +14,14 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::resource::{getrlimit, setrlimit, Resource};
 use nix::sys::signal::{raise, signal, SigHandler, SigSet, Signal};
 use nix::sys::socket::{listen, Backlog};
-use signal_hook::{flag, low_level::pipe};
+use signal_hook::flag;
+use signal_hook::low_level::{emulate_default_handler, pipe, register};
 use slab::Slab;
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -55,8 +56,17 @@ fn main() -> ExitCode {
 fn run(options: Options) -> gateway::Result<()> {
     let application = apps::load(&options.application)?;
     let told = serve_forever(&options, &application);
+    for each in STOP {
+        // SAFETY: no function is installed. From here on, the next one ends us at once.
+        let _ = unsafe { signal(each, SigHandler::SigDfl) };
+    }
     apps::finish();
-    end_by(told?)
+    let told = told?;
+    if told != Signal::SIGQUIT {
+        let _ = raise(told); // ends this process as if nobody had handled it
+    }
+    // Still here: for process 1 no signal has a default, and QUIT's would leave a core file.
+    process::exit(128 + told as i32)
 }
 
 /// Serves until a signal tells it to end, and gives that signal.
@@ -71,21 +81,25 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
     let (mut wakes, writer) = UnixStream::pair()?;
     wakes.set_nonblocking(true)?;
     let came = STOP.map(|signal| (signal, Arc::new(AtomicBool::new(false))));
+    let home = process::id();
     for (signal, flag) in &came {
-        flag::register(*signal as i32, Arc::clone(flag))?;
-        pipe::register(*signal as i32, writer.try_clone()?)?;
+        let signal = *signal as i32;
+        // A child of the application's has them, too, and is not to record but to end.
+        let away = move || _ = (process::id() != home).then(|| emulate_default_handler(signal));
+        // SAFETY: both functions may be called in a handler.
+        unsafe { register(signal, away) }?;
+        flag::register(signal, Arc::clone(flag))?;
+        pipe::register(signal, writer.try_clone()?)?;
     }
     // The mask is inherited: whoever started us may have blocked them.
     let unblocked = SigSet::from_iter(STOP).thread_unblock();
     unblocked.map_err(|errno| failed("pthread_sigmask", errno))?;
-
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
     epoll.add(&wakes, EpollEvent::new(EpollFlags::EPOLLIN, WAKES))?;
     epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
-    let process = std::process::id();
-    print(format!("Serving HTTP on http://{address}/ ...\nprocess {process}\n").as_bytes());
+    print(format!("Serving HTTP on http://{address}/ ...\nprocess {home}\n").as_bytes());
     print(format!("at most {most} descriptors\n").as_bytes());
 
     let mut server = Server {
@@ -115,10 +129,8 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
                 if told.is_some() || *signal == Signal::SIGQUIT {
                     return Ok(told.map_or(*signal, |(first, _)| first));
                 }
-                told = Some((
-                    *signal,
-                    Instant::now() + options.graceful_timeout.min(A_DAY),
-                ));
+                let until = Instant::now() + options.graceful_timeout.min(A_DAY);
+                told = Some((*signal, until));
                 server.stop_accepting();
             }
         }
@@ -329,16 +341,6 @@ impl Server<'_> {
             }
         }
     }
-}
-
-/// Ends this process as the signal would have ended it by default.
-fn end_by(told: Signal) -> ! {
-    if told != Signal::SIGQUIT {
-        // SAFETY: no function is installed.
-        let _ = unsafe { signal(told, SigHandler::SigDfl) }.and_then(|_| raise(told));
-    }
-    // Still here: for process 1 no signal has a default, and QUIT's would leave a core file.
-    std::process::exit(128 + told as i32)
 }
 
 fn failed(call: &str, errno: Errno) -> io::Error {

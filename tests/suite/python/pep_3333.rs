@@ -1,6 +1,6 @@
 //! What PEP 3333 says of the environ, the input, `start_response` and the body.
 
-use super::{text, wait_for_errors, webserver2, FORKING, ONE, STAYING};
+use super::{text, wait_for_errors, webserver2, FORKING, LOOP, ONE, STAYING};
 use serde_json::Value;
 use std::fs;
 use tests::answer::Answer;
@@ -69,6 +69,7 @@ fn the_flags_are_true_to_the_server() {
         (ONE, "[False, False, False]"),
         (FORKING, "[False, True, True]"),
         (STAYING, "[False, True, False]"),
+        (LOOP, "[False, False, False]"),
     ] {
         let site = Site::new();
         let server = site.serve(program, &["probes:flags"]);
