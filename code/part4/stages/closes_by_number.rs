@@ -213,8 +213,7 @@ impl Server<'_> {
 
     /// Takes the listener out of the interest list, or puts it back.
     fn pause_accepting(&mut self, pauses: bool) {
-        let listener = self.listener.as_ref();
-        if let Some(listener) = listener.filter(|_| pauses != self.pauses) {
+        if let Some(listener) = self.listener.as_ref().filter(|_| pauses != self.pauses) {
             let event = EpollEvent::new(EpollFlags::EPOLLIN, LISTENER);
             let changed = match pauses {
                 true => self.epoll.delete(listener),
