@@ -147,29 +147,77 @@ fn a_client_that_does_not_read_and_one_that_resets_cost_the_others_nothing() {
     assert!(server.is_running());
 }
 
-/// With eleven descriptors for clients, of whom thirty come. All are served, and those who
-/// are there lose nothing.
+/// The client has its answer, and may take its time to leave: two seconds, or what the
+/// option says. Nothing is done for it meanwhile.
+#[test]
+fn a_client_that_keeps_its_end_open_costs_nothing_and_not_for_ever() {
+    for (linger, closes) in [("1h", false), ("200ms", true)] {
+        let mut server = Server::start(&format!("webserver4c wsgiapp:app --linger {linger}"));
+        let before = server.descriptors();
+        let mut client = server.connect();
+        assert_eq!(client.send(get("/")).read_to_end().1, End::Closed);
+        assert!(server.comes_to_rest(), "it runs while a client leaves");
+        if closes {
+            wait_for("the end of its patience", || {
+                (server.descriptors() == before).then_some(())
+            });
+            wait_for_sleep_without_end(&server);
+        } else {
+            // What it says now is thrown away, and a reset would cost it the answer.
+            for _ in 0..2 {
+                assert!(client.takes("x"), "it was closed at once");
+                server.wait_until_idle();
+            }
+            assert_eq!(server.descriptors(), before + 1);
+        }
+        assert!(server.is_running());
+        drop(client);
+    }
+}
+
+/// Alice has left before her time was up, and Bob has her number when it is. (Somebody
+/// who came before her keeps her entry in the queue.)
+#[test]
+fn who_has_the_number_of_another_is_not_closed_in_their_place() {
+    let server = Server::start(&format!("{ECHO_4C} --linger 400ms"));
+    let before = server.descriptors();
+    let mut first = server.connect();
+    first.send(get("/")).read_to_end();
+    let mut alice = server.connect();
+    alice.send(get("/alice")).read_to_end();
+    drop(alice);
+    wait_for("the end of Alice's connection", || {
+        (server.descriptors() <= before + 1).then_some(())
+    });
+    let mut bob = server.connect();
+    bob.send(HALF);
+    wait_for("the end of the first", || {
+        (server.descriptors() <= before + 1).then_some(())
+    });
+    wait_for_sleep_without_end(&server); // nobody's time will be up any more
+    assert!(bob.send(REST).read_to_end().0.ends_with(ECHOED));
+}
+
+/// With a dozen descriptors for clients, of whom thirty come. All are served as soon as
+/// somebody leaves, and those who are there lose nothing.
 #[test]
 fn without_a_descriptor_it_stops_accepting_and_ends_nobody() {
-    let server = Setup::new("webserver4c wsgiapp:app").most_descriptors(20);
+    let server = Setup::new("webserver4c wsgiapp:app --linger 1h").most_descriptors(20);
     let server = server.start().unwrap();
-    let mut clients: Vec<Client> = (0..30).map(|_| server.connect()).collect();
+    let clients: Vec<Client> = (0..30).map(|_| server.connect()).collect();
     wait_for("the complaint", || {
-        server
-            .errors()
-            .contains("accept: Too many open files")
-            .then_some(())
+        let complains = server.errors().contains("accept: Too many open files");
+        complains.then_some(())
     });
     // It would be told again and again that somebody waits.
     wait_for_sleep_without_end(&server);
     assert_eq!(server.errors_when_idle().lines().count(), 1);
     assert_eq!(server.descriptors(), 20);
-    for client in &mut clients {
+    for mut client in clients {
         let (answer, end) = client.ask(&get("/"));
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
         assert_eq!(end, End::Closed);
     }
-    drop(clients);
     assert_serves(&server);
     wait_for_sleep_without_end(&server);
 }
