@@ -2378,6 +2378,7 @@ fn ten_and_no_more() {
         "ten_and_no_more",
         |program| {
             let server = serve(program)?;
+            server.wait_until_idle(); // its first line comes before all of them are open
             let before = server.descriptors();
             let mut clients: Vec<Client> = (0..15).map(|_| server.connect()).collect();
             let rests = server.comes_to_rest();
@@ -2409,6 +2410,7 @@ fn time_to_leave() {
         |program| {
             const HELLO: &str = "Hello, World!\n";
             let server = serve(program)?;
+            server.wait_until_idle(); // its first line comes before all of them are open
             let before = server.descriptors();
             let mut stays = server.connect();
             let answer = stays.try_send(get("/")).read_until(HELLO);
