@@ -532,6 +532,28 @@ fn silent_clients_cost_a_thread() {
     });
 }
 
+/// The other has asked while the first answer was being made.
+#[test]
+fn a_slow_answer_stops_everyone() {
+    debt("a_slow_answer_stops_everyone", |server| {
+        let (mut slow, mut other) = (server.connect(), server.connect());
+        slow.send(get("/slow"));
+        server.wait_for_output("GET /slow");
+        let (answer, _) = other.ask(&get("/"));
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        !slow.read_now().is_empty()
+    });
+}
+
+#[test]
+fn an_answer_is_not_sent_before_it_is_whole() {
+    debt("an_answer_is_not_sent_before_it_is_whole", |server| {
+        let begin = server.connect().send(get("/")).read_some();
+        assert!(begin.starts_with(b"HTTP/1.1 200 "), "{begin:?}");
+        begin.ends_with(b"5\n")
+    });
+}
+
 /// Connects clients that say nothing, each of which has somebody who waits for it.
 fn silent(server: &Server, number: usize) -> Vec<Client> {
     let connect = |_| {

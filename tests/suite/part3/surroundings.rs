@@ -20,7 +20,7 @@ fn all() -> impl Iterator<Item = String> {
 
 /// And those whose children stay.
 fn with_workers() -> impl Iterator<Item = String> {
-    let programs = ["webserver4a", "webserver4b"];
+    let programs = ["webserver4a", "webserver4b", "webserver4c"];
     all().chain(programs.map(|program| format!("{program} validator:axumapp:app")))
 }
 

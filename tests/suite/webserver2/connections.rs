@@ -13,7 +13,13 @@ use tests::programs;
 use tests::server::{end_with_parent, Server};
 use tests::{has_tool, left_out, wait_for};
 
-const SERVERS: [&str; 4] = ["webserver2", "webserver3h", "webserver4a", "webserver4b"];
+const SERVERS: [&str; 5] = [
+    "webserver2",
+    "webserver3h",
+    "webserver4a",
+    "webserver4b",
+    "webserver4c",
+];
 
 /// A close would be a reset where something is unread, and where something comes
 /// after it, and the answer is larger than what a system keeps for its client.
@@ -100,7 +106,8 @@ fn nobody_is_told_to_send_what_nobody_reads() {
     let head = |length| {
         format!("POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n")
     };
-    for program in SERVERS {
+    // webserver4c has to have the body before it calls the application.
+    for program in SERVERS.into_iter().filter(|name| *name != "webserver4c") {
         let server = Server::start(&format!("{program} validator:wsgiapp:app"));
         let answer = whole(server.connect().send(head(5)).finish().read_to_end());
         assert_eq!((&answer.status[..], &answer.text()[..]), ("200 OK", HELLO));
@@ -256,6 +263,7 @@ fn a_log_that_nobody_reads_costs_no_client_anything() {
         "webserver3h",
         "webserver4a",
         "webserver4b",
+        "webserver4c",
         "range",
         "compress",
         "mounted",
@@ -359,6 +367,7 @@ fn a_full_log_costs_no_client_anything() {
         "webserver3h",
         "webserver4a",
         "webserver4b",
+        "webserver4c",
         "range",
         "compress",
         "mounted",
