@@ -53,7 +53,7 @@ use crate::http::{Refused, HEAD_TOO_LARGE, TARGET_TOO_LONG, TOO_LARGE};
 use answer::Form;
 use patience::Wait;
 use std::io::BufRead;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 // ANCHOR: event
 /// What has come of the bytes that were read.
@@ -482,15 +482,20 @@ impl Machine {
     /// Until when to wait for the client; none while it waits for its answer, or to be
     /// told that its body is wanted, and where that time is beyond what the clock can count.
     pub fn deadline(&self) -> Option<Instant> {
-        let patience = match self.phase {
+        let began = self.sending.unwrap_or(self.reading).0;
+        began.checked_add(self.patience()?)
+    }
+
+    /// How long that wait is in all: one of the few times that all connections have.
+    pub fn patience(&self) -> Option<Duration> {
+        Some(match self.phase {
             _ if self.sending.is_some() => self.patience.send_timeout,
             _ if self.waits || self.answering() => return None,
             Phase::Head if self.idle => self.patience.keep_alive,
             Phase::Head => self.patience.head_timeout,
             Phase::Over => self.limits.linger,
             _ => self.patience.body_timeout,
-        };
-        self.sending.unwrap_or(self.reading).0.checked_add(patience)
+        })
     }
 }
 // ANCHOR_END: deadline

@@ -55,10 +55,10 @@ mod validator;
 
 pub use access_log::access_log;
 pub use environ::{printable, Environ, Errors, Input};
-pub use respond::{refuse, respond, Failure, Outcome, HOP_BY_HOP};
+pub use respond::{refuse, refuse_as, respond, Failure, Outcome, Responding, HOP_BY_HOP};
 pub use validator::validator;
 
-use respond::Answer;
+use respond::Answering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -141,7 +141,7 @@ pub struct StartResponse(Starter);
 
 enum Starter {
     /// The server's own.
-    Server(Arc<dyn Answer>),
+    Server(Arc<dyn Answering>),
     /// That of middleware, or of a test.
     Other(Box<Start>),
 }
@@ -214,7 +214,7 @@ impl StartResponse {
 pub struct Write(Sender);
 
 enum Sender {
-    Server(Arc<dyn Answer>),
+    Server(Arc<dyn Answering>),
     Other(Box<Sending>),
 }
 

@@ -2,6 +2,7 @@
 //! answers.
 
 use crate::http::{is_token, is_value, Refused};
+use crate::http1::Answer;
 use crate::{application_must, Application, Body, Environ, Error, Header, Result};
 use crate::{StartResponse, Starter, Violation};
 use nix::libc::{self, time_t};
@@ -97,63 +98,148 @@ pub fn respond<W>(application: &dyn Application, environ: Environ, output: W) ->
 where
     W: io::Write + Send + 'static,
 {
-    let mut response = Response::new(output);
-    response.head_only = environ.get("REQUEST_METHOD") == Some(b"HEAD");
-    response.software = environ.get("SERVER_SOFTWARE").unwrap_or_default().into();
-    let response = Arc::new(Mutex::new(response));
-
-    let answered = catch_unwind(AssertUnwindSafe(|| {
-        let start_response = StartResponse(Starter::Server(response.clone()));
-        let body = application.call(environ, start_response)?;
-        send(body, &response)
-    }));
-
-    let mut response = lock(&response);
-    let failure = match answered {
-        Ok(Ok(())) => return response.outcome(None),
-        Ok(Err(error)) => Failure::of(error, response.output.is_none()),
-        Err(_) => Failure::Panicked,
-    };
-    response.apologize(&failure);
-    response.outcome(Some(failure))
+    let head_only = environ.get("REQUEST_METHOD") == Some(b"HEAD");
+    let answer = Answer::closing(head_only);
+    let mut responding = Responding::begin(application, environ, output, answer);
+    while responding.step() {}
+    responding.end().0
 }
 // ANCHOR_END: respond
+
+// ANCHOR: responding
+/// An application's answer on its way, for a server that has other things to do between
+/// two of its chunks.
+pub struct Responding<W> {
+    response: Arc<Mutex<Response<W>>>,
+    /// What is left of the body; none when the answer is over.
+    body: Option<Body>,
+    /// Bytes of all of it, where that is known.
+    length: Option<u64>,
+    failure: Option<Failure>,
+}
+
+impl<W: io::Write + Send + 'static> Responding<W> {
+    /// Calls `application`. Its answer will have the form of `answer`.
+    pub fn begin(
+        application: &dyn Application,
+        environ: Environ,
+        output: W,
+        answer: Answer,
+    ) -> Responding<W> {
+        let mut response = Response::new(output, answer);
+        response.software = environ.get("SERVER_SOFTWARE").unwrap_or_default().into();
+        let response = Arc::new(Mutex::new(response));
+        let starter = response.clone();
+        let mut responding = Responding {
+            response,
+            body: None,
+            length: None,
+            failure: None,
+        };
+        responding.body = responding.attempt(|_| {
+            let body = application.call(environ, StartResponse(Starter::Server(starter)))?;
+            Ok(Some(body))
+        });
+        responding.length = responding.body.as_ref().and_then(Body::length);
+        responding
+    }
+
+    /// Asks the body for a chunk, and writes it, if the answer is not over. Whether
+    /// there may be more.
+    pub fn step(&mut self) -> bool {
+        if let Some(body) = self.body.take() {
+            let length = self.length;
+            self.body = self.attempt(|response| send(body, length, response));
+        }
+        self.body.is_some()
+    }
+
+    /// Does what an application may fail in, and apologizes if it does.
+    fn attempt(
+        &mut self,
+        what: impl FnOnce(&Mutex<Response<W>>) -> Result<Option<Body>>,
+    ) -> Option<Body> {
+        let attempted = catch_unwind(AssertUnwindSafe(|| what(&self.response)));
+        let mut response = lock(&self.response);
+        let failure = match attempted {
+            Ok(Ok(body)) => return body,
+            Ok(Err(error)) => Failure::of(error, response.output.is_none()),
+            Err(_) => Failure::Panicked,
+        };
+        response.apologize(&failure);
+        self.failure = Some(failure);
+        None
+    }
+
+    /// What it is written to; none if that has failed.
+    pub fn output<T>(&mut self, with: impl FnOnce(&mut W) -> T) -> Option<T> {
+        lock(&self.response).output.as_mut().map(with)
+    }
+
+    /// What came of the request; what is left of the form, for
+    /// [`Machine::answered`](crate::http1::Machine::answered); and the output.
+    pub fn end(self) -> (Outcome, Answer, Option<W>) {
+        drop(self.body);
+        let mut response = lock(&self.response);
+        let output = response.output.take(); // disables a `write` that the application still holds
+        let answer = std::mem::replace(&mut response.answer, Answer::closing(false));
+        (response.outcome(self.failure), answer, output)
+    }
+}
+// ANCHOR_END: responding
 
 // ANCHOR: refuse
 /// Answers a request that could not be read, with the status of the [`Refused`] in
 /// `error`, or with 500; without a text, if that says that the request was `HEAD`.
 pub fn refuse(error: impl Into<Error>, output: impl io::Write) -> Outcome {
-    let mut response = Response::new(output);
+    refuse_as(error, output, Answer::closing(false)).0
+}
+
+/// The same, in the form of `answer`.
+pub fn refuse_as(
+    error: impl Into<Error>,
+    output: impl io::Write,
+    answer: Answer,
+) -> (Outcome, Answer) {
+    let mut response = Response::new(output, answer);
     let failure = Failure::of(error.into(), false);
     response.apologize(&failure);
-    response.outcome(Some(failure))
+    let outcome = response.outcome(Some(failure));
+    (outcome, response.answer)
 }
 // ANCHOR_END: refuse
 
 // ANCHOR: send
-/// Drives the body: asks for a chunk, sends it, asks for the next. Dropped here,
-/// in every case.
-fn send<W: io::Write>(mut body: Body, response: &Mutex<Response<W>>) -> Result<()> {
-    let length = body.length();
-    for chunk in &mut body {
+/// Asks the body for a chunk and sends it; gives back a body that may have more. Where
+/// none is promised any more, it is asked to its end. Dropped here, in every other case.
+fn send<W: io::Write>(
+    mut body: Body,
+    length: Option<u64>,
+    response: &Mutex<Response<W>>,
+) -> Result<Option<Body>> {
+    while let Some(chunk) = body.next() {
         let mut response = lock(response);
         response.send(&chunk?, length)?;
         if response.is_complete() {
             break; // HEAD, 204, 205, 304, or more than Content-Length: nothing is sent
         }
+        if body.length() != Some(0) {
+            return Ok(Some(body));
+        }
     }
-    lock(response).finish()
+    lock(response).finish()?;
+    Ok(None)
 }
 // ANCHOR_END: send
 
 // ANCHOR: closures
 /// What `start_response` and `write` do to an answer, wherever that goes.
-pub(crate) trait Answer: Send + Sync {
+pub(crate) trait Answering: Send + Sync {
     fn start(&self, status: &str, headers: Vec<Header>, error: Option<Error>) -> Result<()>;
     fn send(&self, bytes: &[u8]) -> Result<()>;
 }
 
-impl<W: io::Write + Send> Answer for Mutex<Response<W>> {
+impl<W: io::Write + Send> Answering for Mutex<Response<W>> {
     fn start(&self, status: &str, headers: Vec<Header>, error: Option<Error>) -> Result<()> {
         lock(self).start(status, headers, error)
     }
@@ -179,6 +265,8 @@ struct Response<W> {
     output: Option<W>,
     /// What `Server` says, if anything.
     software: Vec<u8>,
+    /// Its form.
+    answer: Answer,
     /// Whether the request was for the head alone.
     head_only: bool,
     /// The code of the status that the application has given.
@@ -200,11 +288,12 @@ struct Response<W> {
 
 // ANCHOR: new
 impl<W: io::Write> Response<W> {
-    fn new(output: W) -> Response<W> {
+    fn new(output: W, answer: Answer) -> Response<W> {
         Response {
+            head_only: answer.head_only(),
+            answer,
             output: Some(output),
             software: Vec::new(),
-            head_only: false,
             started: None,
             head: Vec::with_capacity(1000), // more than most have
             left: false,
@@ -298,10 +387,19 @@ impl<W: io::Write> Response<W> {
             let mut digits = itoa::Buffer::new();
             self.line(b"Content-Length: ", digits.format(length).as_bytes());
         }
-        self.head.extend_from_slice(b"Connection: close\r\n\r\n");
-
         self.counted = self.promised.is_none();
         self.promised = self.promised.or(length);
+        let length = if &code == b"205" {
+            Some(0)
+        } else {
+            self.promised
+        };
+        let code = code
+            .iter()
+            .fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
+        self.head
+            .extend_from_slice(self.answer.begin(code, length).as_bytes());
+        self.head.extend_from_slice(b"\r\n");
         Ok(())
     }
     // ANCHOR_END: length
@@ -317,13 +415,13 @@ impl<W: io::Write> Response<W> {
             self.end_head(length)?;
         }
         if self.is_bodiless() {
-            return self.write(&[]);
+            return self.write(&[], false);
         }
         let room = self.promised.unwrap_or(u64::MAX);
         let size = usize::try_from(room).map_or(chunk.len(), |room| room.min(chunk.len()));
         self.promised = self.promised.map(|bytes| bytes - size as u64);
         self.excess |= size < chunk.len();
-        self.write(&chunk[..size])
+        self.write(&chunk[..size], false)
     }
 
     /// The `write` of PEP 3333, which says so where it went too far.
@@ -345,23 +443,23 @@ impl<W: io::Write> Response<W> {
             "the body is no shorter than Content-Length",
         )?;
         application_must(!(self.excess && self.counted), TOO_LONG)?;
-        self.write(&[])
+        self.write(&[], true)
     }
     // ANCHOR_END: finish
 
     // ANCHOR: write
     /// In one piece, so that a small answer is one packet.
-    fn write(&mut self, chunk: &[u8]) -> Result<()> {
+    fn write(&mut self, chunk: &[u8], last: bool) -> Result<()> {
         let Some(output) = &mut self.output else {
             return Err("the client has left, or its answer is over".into());
         };
         let end = self.head.len();
-        let written = if self.left {
-            output.write_all(chunk)
-        } else {
-            self.head.extend_from_slice(chunk);
-            output.write_all(&self.head)
-        };
+        let start = if self.left { end } else { 0 };
+        self.answer.piece(chunk, &mut self.head);
+        if last {
+            self.answer.end(&[], &mut self.head)?;
+        }
+        let written = output.write_all(&self.head[start..]);
         self.head.truncate(end);
         if let Err(error) = written.and_then(|()| output.flush()) {
             self.output = None;
@@ -405,12 +503,12 @@ impl<W: io::Write> Response<W> {
         let headers = crate::headers([("Content-Type", "text/plain; charset=utf-8")]);
         self.write_head(status.as_bytes(), &headers);
         let _ = self.send(text.as_bytes(), Some(text.len() as u64));
+        let _ = self.write(&[], true);
     }
     // ANCHOR_END: apologize
 
     // ANCHOR: over
     fn outcome(&mut self, error: Option<Failure>) -> Outcome {
-        self.output = None; // disables a `write` that the application still holds
         if !self.left {
             self.head.clear();
         }

@@ -9,6 +9,7 @@ mod head;
 mod http1;
 mod incoming;
 mod interface;
+mod kept;
 mod log;
 mod operator;
 mod options;

@@ -70,6 +70,21 @@ impl Answer {
         Answer { form, state }
     }
 
+    /// The last answer of a connection to a client of whom nothing else is known: as to
+    /// HTTP/1.0.
+    pub fn closing(head_only: bool) -> Answer {
+        let (http_1_0, keeps) = (true, false);
+        Answer::new(Form {
+            http_1_0,
+            head_only,
+            keeps,
+        })
+    }
+
+    pub(crate) fn head_only(&self) -> bool {
+        self.form.head_only
+    }
+
     /// An interim answer, such as `103 Early Hints` (RFC 9110, section 15.2), before the
     /// head; a client of HTTP/1.0 knows none.
     ///
