@@ -6,18 +6,17 @@
 //! TERM and Ctrl-C: answer who has asked, with the word that it is the last answer.
 
 use clap::Parser;
-use gateway::connection::{print_request, print_response};
 use gateway::http::{duration, Limits};
 use gateway::http1::{Event, Machine, Patience};
 use gateway::incoming::has_to_wait;
 use gateway::log::complain;
-use gateway::{options, refuse_as, Application, Environ, Outcome, Responding};
+use gateway::outgoing::Outgoing;
+use gateway::{options, Application, Environ, Responding};
 use nix::sys::signal::Signal;
 use prefork::{default_signals, end_by};
-use readiness::{Event as Ready, Readiness, Told};
+use readiness::{Deadlines, Event as Ready, Readiness, Told};
 use slab::Slab;
-use std::collections::VecDeque;
-use std::io::{self, empty, Cursor, Read, Write};
+use std::io::{self, Cursor, Read};
 use std::mem::{swap, take};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::ExitCode;
@@ -25,7 +24,7 @@ use std::time::{Duration, Instant};
 
 const SOFTWARE: &str = "webserver4d"; // what the answers name as their server
 const READ_SIZE: usize = 64 << 10; // of one client in one turn
-const ENOUGH: usize = 64 << 10; // of answers, before they are sent
+const ENOUGH: usize = 64 << 10; // bytes of answers, before they are sent
 
 /// All of HTTP/1.1 on one thread
 #[derive(Parser)]
@@ -39,9 +38,6 @@ struct Options {
     /// How long those who have begun to ask may take when the server is told to stop
     #[arg(long, default_value = "30s", value_parser = duration)]
     graceful_timeout: Duration,
-    /// Prints the heads of requests and answers
-    #[arg(long)]
-    verbose: bool,
     #[command(flatten)]
     limits: Limits,
     #[command(flatten)]
@@ -63,20 +59,21 @@ fn run(options: Options) -> gateway::Result<()> {
 /// Serves until a signal tells it to end, and gives that signal.
 fn serve_forever(options: &Options, application: &dyn Application) -> io::Result<Signal> {
     let readiness = Readiness::listen(&options.address, options.graceful_timeout)?;
+    let desk = Desk {
+        now: Instant::now(),
+        buffer: vec![0; READ_SIZE],
+        answers: Outgoing::default(),
+        address: readiness.address(),
+        options,
+        application,
+    };
     let mut server = Server {
+        readiness,
         connections: Slab::new(),
         accepted: 0,
         deadlines: Deadlines::default(),
         go_on: Vec::new(),
-        desk: Desk {
-            now: Instant::now(),
-            buffer: vec![0; READ_SIZE],
-            answers: Vec::new(),
-            address: readiness.address(),
-            options,
-            application,
-        },
-        readiness,
+        desk,
     };
     loop {
         let time = match server.go_on.is_empty() {
@@ -84,8 +81,7 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
             false => Some(Duration::ZERO),
         };
         let nobody = server.connections.is_empty();
-        server.readiness.wait(time, nobody)?;
-        server.desk.now = Instant::now();
+        server.desk.now = server.readiness.wait(time, nobody)?;
         while let Some(ready) = server.readiness.next() {
             match ready {
                 Ready::Accept => server.accept(),
@@ -111,17 +107,17 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
 struct Server<'a> {
     readiness: Readiness,
     connections: Slab<Connection>,
-    accepted: u32, // so many, or so many more than 2³²
+    accepted: u32, // so many connections; begins again behind the last number
     deadlines: Deadlines,
-    go_on: Vec<u64>, // who has something to do without being ready
+    go_on: Vec<u64>, // who has something to do, ready or not
     desk: Desk<'a>,
 }
 
 /// What the connections use in turn.
 struct Desk<'a> {
-    now: Instant, // read once in each turn of the loop
+    now: Instant, // in this turn of the loop
     buffer: Vec<u8>,
-    answers: Vec<u8>, // without bytes between two turns
+    answers: Outgoing, // nothing waits in it between two turns
     address: SocketAddr,
     options: &'a Options,
     application: &'a dyn Application,
@@ -129,39 +125,28 @@ struct Desk<'a> {
 
 /// A client, and how far their conversation is.
 struct Connection {
-    key: u64, // its place, and behind it, in the higher half, which one of those there it is
+    key: u64, // its place in the slab, and in the higher half its generation
     stream: TcpStream,
     peer: SocketAddr,
     machine: Machine,
-    received: Vec<u8>,            // what the machine has not used
-    request: Option<Box<Request>>, // what has come of one
-    responding: Option<Box<Responding<Vec<u8>>>>,
-    answers: Vec<u8>, // those that wait for room
-    sent: usize,      // so many of these bytes have found it
+    received: Vec<u8>,                        // what the machine has not used
+    request: Option<Box<(Environ, Vec<u8>)>>, // and its body, which is not whole
+    responding: Option<Box<Responding<Outgoing>>>,
+    answers: Outgoing, // those that there was no room for
     state: State,
     then: State, // when the answers have left
 }
 
-struct Request {
-    environ: Environ,
-    body: Vec<u8>,
-}
-
-/// What a connection waits for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// The client says something.
-    Reads,
-    /// There is room for the answers.
-    Writes,
-    /// Its next turn.
-    GoesOn,
-    /// The client closes its side. It has all its answers.
-    Leaves,
-    /// Nothing.
+    Reads,  // waits for the client to say something
+    Writes, // waits for room for the answers
+    GoesOn, // waits for its next turn
+    Leaves, // waits for the client to close its side
     Over,
 }
 
+/// Why a connection is served.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Why {
     Ready,
@@ -178,45 +163,41 @@ impl Server<'_> {
         let place = self.connections.vacant_entry();
         let key = u64::from(self.accepted) << 32 | place.key() as u64;
         if self.readiness.add(&stream, key) {
-            let Options { limits, patience, .. } = self.desk.options;
-            let machine = Machine::new(limits, patience, self.desk.now);
-            self.deadlines.expect(place.key(), &machine);
+            let Options {
+                limits, patience, ..
+            } = self.desk.options;
             place.insert(Connection {
                 key,
                 stream,
                 peer,
-                machine,
+                machine: Machine::new(limits, patience, self.desk.now),
                 received: Vec::new(),
                 request: None,
                 responding: None,
-                answers: Vec::new(),
-                sent: 0,
+                answers: Outgoing::default(),
                 state: State::Reads,
                 then: State::Reads,
             });
+            self.serve(key, Why::GoesOn);
         }
     }
 
     /// Lets a connection do what it can.
     fn serve(&mut self, key: u64, why: Why) {
         let place = key as u32 as usize;
-        // Another may have its place by now.
+        // Another one may have its place by now.
         let connection = self.connections.get_mut(place);
-        let Some(connection) = connection.filter(|connection| connection.key == key) else {
+        let Some(connection) = connection.filter(|one| one.key == key) else {
             return;
         };
         let before = connection.state;
-        let served = connection.serve(why, &mut self.desk);
-        let changed = served.and_then(|()| {
-            let room = connection.state == State::Writes;
-            match room == (before == State::Writes) {
-                true => Ok(()),
-                false => self.readiness.look_for_room(&connection.stream, key, room),
-            }
-        });
-        if let Err(error) = &changed {
+        if let Err(error) = connection.serve(why, &mut self.desk) {
             complain(format!("request: {error}"));
             connection.state = State::Over;
+        }
+        let room = connection.state == State::Writes;
+        if room != (before == State::Writes) && connection.state != State::Over {
+            self.readiness.look_for_room(&connection.stream, key, room);
         }
         match connection.state {
             State::Over => {
@@ -226,12 +207,15 @@ impl Server<'_> {
             State::GoesOn => self.go_on.push(key),
             _ => {}
         }
-        self.deadlines.expect(place, &connection.machine);
+        let machine = &connection.machine;
+        if let (Some(deadline), Some(patience)) = (machine.deadline(), machine.patience()) {
+            self.deadlines.expect(place, deadline, patience);
+        }
     }
 
-    /// From here on, each answer is the last of its connection.
+    /// From now on, each answer is the last of its connection.
     fn stop(&mut self) {
-        let keys: Vec<u64> = self.connections.iter().map(|(_, each)| each.key).collect();
+        let keys: Vec<u64> = self.connections.iter().map(|(_, one)| one.key).collect();
         for key in keys {
             self.serve(key, Why::Ready); // what came may not have been read yet
             if let Some(connection) = self.connections.get_mut(key as u32 as usize) {
@@ -242,28 +226,27 @@ impl Server<'_> {
     }
 }
 
+/// What the machine makes of it that nothing comes any more.
+type End = for<'a> fn(&mut Machine, &'a [u8], Instant) -> Event<'static>;
+
 impl Connection {
     /// Does what can be done now.
     fn serve(&mut self, why: Why, desk: &mut Desk) -> io::Result<()> {
-        desk.answers.clear();
         match (self.state, why) {
-            (State::Reads, Why::Ready) => {
+            (State::Reads | State::Leaves, Why::Ready) => {
                 let read = match (&self.stream).read(&mut desk.buffer) {
                     Err(error) if has_to_wait(&error) => return Ok(()),
+                    Err(_) if self.state == State::Leaves => 0,
                     read => read?,
                 };
-                self.go_on(read, (read == 0).then_some(Machine::eof), desk)
+                let end = (read == 0).then_some(Machine::eof as End);
+                self.go_on(read, end, desk)
             }
             (State::Reads, Why::Late) => self.go_on(0, Some(Machine::late), desk),
             (State::Reads | State::GoesOn, Why::GoesOn) => self.go_on(0, None, desk),
-            (State::Writes, Why::Ready) => self.send(desk),
-            (State::Leaves, Why::Ready) => {
-                // What it says now is thrown away.
-                let read = (&self.stream).read(&mut desk.buffer);
-                if !matches!(&read, Ok(1..)) && !read.is_err_and(|error| has_to_wait(&error)) {
-                    self.state = State::Over;
-                }
-                Ok(())
+            (State::Writes, Why::Ready) => {
+                desk.answers = take(&mut self.answers);
+                self.send(desk)
             }
             (State::Writes | State::Leaves, Why::Late) => {
                 if self.machine.late(&[], desk.now) == Event::Closed {
@@ -271,206 +254,113 @@ impl Connection {
                 }
                 Ok(())
             }
-            _ => Ok(()), // its turn comes
+            _ => Ok(()),
         }
     }
 
-    /// Goes on with what has come, so many bytes of it now, and sends the answers.
+    /// Answers what has come, so many bytes of it now, and sends that.
     fn go_on(&mut self, read: usize, end: Option<End>, desk: &mut Desk) -> io::Result<()> {
         let buffer = take(&mut desk.buffer);
-        let mut received = take(&mut self.received);
-        let kept = !received.is_empty();
         let new = &buffer[..read];
-        let used = if kept {
+        if self.received.is_empty() {
+            let used = self.answer(new, end, desk);
+            self.received.extend_from_slice(&new[used..]);
+        } else {
+            let mut received = take(&mut self.received);
             received.extend_from_slice(new);
-            self.answer(&received, end, desk)
-        } else {
-            self.answer(new, end, desk)
-        };
-        if kept {
-            received.drain(..used);
-        } else {
-            received.extend_from_slice(&new[used..]);
-        }
-        if !received.is_empty() {
-            self.received = received;
+            let used = self.answer(&received, end, desk);
+            if used < received.len() {
+                received.drain(..used);
+                self.received = received;
+            }
         }
         desk.buffer = buffer;
         self.send(desk)
     }
 
-    /// Answers what is asked, until there is enough to send. How many bytes that used.
-    fn answer(&mut self, bytes: &[u8], end: Option<End>, desk: &mut Desk) -> usize {
+    /// Answers what these bytes ask, until it is enough. How many of them that used.
+    fn answer(&mut self, bytes: &[u8], mut end: Option<End>, desk: &mut Desk) -> usize {
         let now = desk.now;
         let mut used = 0;
-        let mut request = self.request.take();
-        let mut responding = self.responding.take();
         self.then = loop {
-            if let Some(mut one) = responding.take() {
-                if one.step() {
-                    one.output(|output| swap(output, &mut desk.answers));
-                    responding = Some(one);
+            if let Some(mut responding) = self.responding.take() {
+                if responding.step() {
+                    responding.output(|answers| swap(answers, &mut desk.answers));
+                    self.responding = Some(responding);
                     break State::GoesOn;
                 }
-                let (outcome, answer, output) = one.end();
-                desk.answers = output.unwrap_or_default();
+                let (outcome, answer, answers) = responding.end();
+                desk.answers = answers.unwrap_or_default();
                 self.machine.answered(answer, now);
-                desk.tell(outcome);
+                if let Some(failure) = outcome.error {
+                    complain(format!("request: {failure}"));
+                }
             }
             if desk.answers.len() >= ENOUGH {
                 break State::GoesOn;
             }
-            let rest = &bytes[used..];
-            let (size, mut event) = self.machine.read(rest, now);
+            let (size, mut event) = self.machine.read(&bytes[used..], now);
             used += size;
-            if let (Event::More, Some(end)) = (&event, end) {
+            if let (Event::More | Event::Closed, Some(end)) = (&event, end.take()) {
                 event = end(&mut self.machine, &bytes[used..], now);
-                if event == Event::Closed {
-                    break State::Over;
-                }
             }
             match event {
                 Event::Head(head) => {
-                    if desk.options.verbose {
-                        print_request(&rest[..size]);
-                    }
-                    let environ = head.environ(Box::new(empty()));
-                    request = Some(Box::new(Request {
-                        environ,
-                        body: Vec::new(),
-                    }));
+                    let environ = head.environ(Box::new(io::empty()));
+                    self.request = Some(Box::new((environ, Vec::new())));
                 }
                 Event::Body(piece) => {
-                    if let Some(request) = &mut request {
-                        request.body.extend_from_slice(piece);
+                    if let Some(request) = &mut self.request {
+                        request.1.extend_from_slice(piece);
                     }
                 }
                 Event::End(_) => {
-                    if let (Some(request), Some(answer)) = (request.take(), self.machine.answer()) {
-                        let mut environ = request.environ;
-                        environ.input = Box::new(Cursor::new(request.body));
+                    let asked = self.request.take().zip(self.machine.answer());
+                    self.responding = asked.map(|(request, answer)| {
+                        let (mut environ, body) = *request;
+                        environ.input = Box::new(Cursor::new(body));
                         environ.add_connection(desk.address, SOFTWARE, self.peer);
                         let answers = take(&mut desk.answers);
-                        let one = Responding::begin(desk.application, environ, answers, answer);
-                        responding = Some(Box::new(one));
-                    }
+                        Box::new(Responding::begin(
+                            desk.application,
+                            environ,
+                            answers,
+                            answer,
+                        ))
+                    });
                 }
                 Event::Refused(refused) => {
-                    request = None;
-                    if let Some(answer) = self.machine.answer() {
-                        let (outcome, answer) = refuse_as(refused, &mut desk.answers, answer);
-                        self.machine.answered(answer, now);
-                        desk.tell(outcome);
-                    }
+                    self.request = None;
+                    self.responding = self.machine.answer().map(|answer| {
+                        let answers = take(&mut desk.answers);
+                        Box::new(Responding::refuse(refused, answers, answer))
+                    });
                 }
-                Event::More => {
-                    desk.answers.extend_from_slice(self.machine.go_on(now));
+                Event::More | Event::Paused => {
+                    desk.answers.push(self.machine.go_on(now));
                     break State::Reads;
                 }
-                Event::Paused => break State::Reads,
+                Event::Closed if self.machine.at_once() => break State::Over,
                 Event::Closed => break State::Leaves,
             }
         };
-        self.request = request;
-        self.responding = responding;
         used
     }
 
-    /// Sends the answers, as many bytes of them as there is room for.
+    /// Sends the answers, as far as there is room for them.
     fn send(&mut self, desk: &mut Desk) -> io::Result<()> {
-        let waited = !self.answers.is_empty();
-        let bytes = match waited {
-            true => &self.answers[self.sent..],
-            false => &desk.answers,
-        };
-        if !bytes.is_empty() {
-            let sent = match (&self.stream).write(bytes) {
-                Err(error) if has_to_wait(&error) => 0,
-                sent => sent?,
-            };
-            let left = bytes.len() - sent;
-            self.machine.sent(sent, left, desk.now);
-            if !waited && left > 0 {
-                self.answers = take(&mut desk.answers);
-            }
-            self.sent += sent;
-            if left > 0 {
-                self.state = State::Writes;
-                return Ok(());
-            }
-            self.sent = 0;
-            self.answers = Vec::new();
+        let sent = desk.answers.send(&self.stream);
+        let left = desk.answers.len();
+        if left > 0 {
+            self.answers = take(&mut desk.answers);
         }
-        self.state = self.then;
-        if self.state == State::Leaves {
+        self.machine.sent(sent?, left, desk.now);
+        let state = if left == 0 { self.then } else { State::Writes };
+        if state == State::Leaves && self.state != State::Leaves {
             // A close would be a reset if there is more to read, and cost the answer.
             let _ = self.stream.shutdown(Shutdown::Write); // it may have left
         }
+        self.state = state;
         Ok(())
-    }
-}
-
-/// What a machine makes of it that nothing comes.
-type End = for<'a> fn(&mut Machine, &'a [u8], Instant) -> Event<'static>;
-
-impl Desk<'_> {
-    fn tell(&self, outcome: Outcome) {
-        if self.options.verbose {
-            print_response(&outcome);
-        }
-        if let Some(failure) = outcome.error {
-            complain(format!("request: {failure}"));
-        }
-    }
-}
-
-/// When to look at which connection. A queue for each time that they are given: who is
-/// given it later stands behind, so that it is sorted by itself.
-#[derive(Default)]
-struct Deadlines {
-    queues: Vec<(Duration, VecDeque<(Instant, usize)>)>,
-    queued: Vec<u8>, // for each place in which of the queues it is, a bit for each
-}
-
-impl Deadlines {
-    /// Sees to it that this connection is looked at no later than at its deadline.
-    fn expect(&mut self, place: usize, machine: &Machine) {
-        let (Some(deadline), Some(patience)) = (machine.deadline(), machine.patience()) else {
-            return;
-        };
-        let number = self.queues.iter().position(|(time, _)| *time == patience);
-        let number = number.unwrap_or_else(|| {
-            self.queues.push((patience, VecDeque::new()));
-            self.queues.len() - 1
-        });
-        if self.queued.len() <= place {
-            self.queued.resize(place + 1, 0);
-        }
-        // What it has is earlier: it will be looked at then, and has another by then.
-        if self.queued[place] & 1 << number == 0 {
-            self.queued[place] |= 1 << number;
-            let queue = &mut self.queues[number].1;
-            let later = queue.partition_point(|(time, _)| *time <= deadline);
-            queue.insert(later, (deadline, place));
-        }
-    }
-
-    /// How long nobody has to be looked at.
-    fn first(&self, now: Instant) -> Option<Duration> {
-        let fronts = self.queues.iter().filter_map(|(_, queue)| queue.front());
-        let first = fronts.map(|(time, _)| *time).min();
-        first.map(|time| time.saturating_duration_since(now))
-    }
-
-    /// Who has to be looked at by now.
-    fn pop(&mut self, now: Instant) -> Option<usize> {
-        for (number, (_, queue)) in self.queues.iter_mut().enumerate() {
-            if let Some((_, place)) = queue.front().copied().filter(|(time, _)| *time <= now) {
-                queue.pop_front();
-                self.queued[place] &= !(1 << number);
-                return Some(place);
-            }
-        }
-        None
     }
 }

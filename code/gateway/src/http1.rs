@@ -74,8 +74,8 @@ pub enum Event<'a> {
     /// The request is the client's mistake, or comes too slowly, and there is none
     /// after it. Whether it may still be answered, [`Machine::answer`] knows.
     Refused(Refused),
-    /// The conversation is over. From [`Machine::read`] and [`Machine::eof`]: send what
-    /// waits, then close in stages (section 9.6). From [`Machine::late`]: close at once.
+    /// The conversation is over: send what waits, then close in stages (section 9.6), or
+    /// at once: see [`Machine::at_once`]. From [`Machine::late`]: close at once.
     Closed,
 }
 // ANCHOR_END: event
@@ -103,6 +103,8 @@ pub struct Machine {
     idle: bool,
     /// No request begins any more.
     stops: bool,
+    /// And nothing comes any more, not even what nobody would read.
+    silent: bool,
     /// The wait for what is read next.
     reading: Wait,
     /// The wait for room to send what is there, if there is something.
@@ -173,6 +175,7 @@ impl Machine {
             waits: false,
             idle: false,
             stops: false,
+            silent: false,
             reading: Wait(now, 0),
             sending: None,
         }
@@ -368,7 +371,10 @@ impl Machine {
         match self.phase {
             _ if self.answering() => Event::Paused,
             Phase::Head if self.looked > 0 => self.refuse(why[0].of_request(bytes), now),
-            Phase::Head | Phase::Whole | Phase::Over => self.close(now),
+            Phase::Head | Phase::Whole | Phase::Over => {
+                self.silent = true;
+                self.close(now)
+            }
             _ => self.refuse(why[1], now),
         }
     }
@@ -435,10 +441,18 @@ impl Machine {
     pub fn answered(&mut self, answer: Answer, now: Instant) {
         self.turn = Turn::Done;
         if !answer.keeps() || self.phase == Phase::Over {
+            self.silent = self.phase == Phase::Whole && !self.form.keeps;
             self.close(now);
         } else if self.phase == Phase::Whole {
             self.next(now);
         }
+    }
+
+    /// Of a conversation that is over: whether nothing can come any more, so that the
+    /// connection may be closed at once. The client has said so with its last request, or
+    /// has closed its side, or was too late.
+    pub fn at_once(&self) -> bool {
+        self.silent
     }
 
     fn next(&mut self, now: Instant) {

@@ -33,7 +33,8 @@
 //! The crate opens no socket. What a server needs besides one is here:
 //! [`http`] reads a request, [`respond`] runs an application and writes the
 //! answer, [`connection`] is what a server does with a connection before and after
-//! that, [`incoming`] is a request for a server that must not wait for it, [`log`] says
+//! that, [`incoming`] is a request for a server that must not wait for it, and [`outgoing`]
+//! are its answers, [`log`] says
 //! what went on. [`validator`] and [`access_log`] are middleware: applications that hold
 //! another.
 //!
@@ -50,12 +51,13 @@ pub mod incoming;
 pub mod log;
 #[cfg(feature = "clap")]
 pub mod options;
+pub mod outgoing;
 mod respond;
 mod validator;
 
 pub use access_log::access_log;
 pub use environ::{printable, Environ, Errors, Input};
-pub use respond::{refuse, refuse_as, respond, Failure, Outcome, Responding, HOP_BY_HOP};
+pub use respond::{refuse, respond, Failure, Outcome, Responding, HOP_BY_HOP};
 pub use validator::validator;
 
 use respond::Answering;

@@ -3,6 +3,7 @@
 
 use crate::http::{is_token, is_value, Refused};
 use crate::http1::Answer;
+use crate::outgoing::{Output, LARGE};
 use crate::{application_must, Application, Body, Environ, Error, Header, Result};
 use crate::{StartResponse, Starter, Violation};
 use nix::libc::{self, time_t};
@@ -118,30 +119,46 @@ pub struct Responding<W> {
     failure: Option<Failure>,
 }
 
-impl<W: io::Write + Send + 'static> Responding<W> {
+impl<W: Output> Responding<W> {
     /// Calls `application`. Its answer will have the form of `answer`.
     pub fn begin(
         application: &dyn Application,
         environ: Environ,
         output: W,
         answer: Answer,
-    ) -> Responding<W> {
+    ) -> Responding<W>
+    where
+        W: 'static,
+    {
         let mut response = Response::new(output, answer);
         response.software = environ.get("SERVER_SOFTWARE").unwrap_or_default().into();
         let response = Arc::new(Mutex::new(response));
         let starter = response.clone();
-        let mut responding = Responding {
-            response,
-            body: None,
-            length: None,
-            failure: None,
-        };
+        let mut responding = Responding::new(response);
         responding.body = responding.attempt(|_| {
             let body = application.call(environ, StartResponse(Starter::Server(starter)))?;
             Ok(Some(body))
         });
         responding.length = responding.body.as_ref().and_then(Body::length);
         responding
+    }
+
+    /// Answers a request that could not be read: see [`refuse`].
+    pub fn refuse(error: impl Into<Error>, output: W, answer: Answer) -> Responding<W> {
+        let response = Response::new(output, answer);
+        let mut responding = Responding::new(Arc::new(Mutex::new(response)));
+        let error = error.into();
+        responding.attempt(|_| Err(error));
+        responding
+    }
+
+    fn new(response: Arc<Mutex<Response<W>>>) -> Responding<W> {
+        Responding {
+            response,
+            body: None,
+            length: None,
+            failure: None,
+        }
     }
 
     /// Asks the body for a chunk, and writes it, if the answer is not over. Whether
@@ -191,35 +208,24 @@ impl<W: io::Write + Send + 'static> Responding<W> {
 // ANCHOR: refuse
 /// Answers a request that could not be read, with the status of the [`Refused`] in
 /// `error`, or with 500; without a text, if that says that the request was `HEAD`.
-pub fn refuse(error: impl Into<Error>, output: impl io::Write) -> Outcome {
-    refuse_as(error, output, Answer::closing(false)).0
-}
-
-/// The same, in the form of `answer`.
-pub fn refuse_as(
-    error: impl Into<Error>,
-    output: impl io::Write,
-    answer: Answer,
-) -> (Outcome, Answer) {
-    let mut response = Response::new(output, answer);
-    let failure = Failure::of(error.into(), false);
-    response.apologize(&failure);
-    let outcome = response.outcome(Some(failure));
-    (outcome, response.answer)
+pub fn refuse(error: impl Into<Error>, output: impl io::Write + Send) -> Outcome {
+    Responding::refuse(error, output, Answer::closing(false))
+        .end()
+        .0
 }
 // ANCHOR_END: refuse
 
 // ANCHOR: send
 /// Asks the body for a chunk and sends it; gives back a body that may have more. Where
 /// none is promised any more, it is asked to its end. Dropped here, in every other case.
-fn send<W: io::Write>(
+fn send<W: Output>(
     mut body: Body,
     length: Option<u64>,
     response: &Mutex<Response<W>>,
 ) -> Result<Option<Body>> {
     while let Some(chunk) = body.next() {
         let mut response = lock(response);
-        response.send(&chunk?, length)?;
+        response.send(chunk?.into(), length)?;
         if response.is_complete() {
             break; // HEAD, 204, 205, 304, or more than Content-Length: nothing is sent
         }
@@ -239,7 +245,7 @@ pub(crate) trait Answering: Send + Sync {
     fn send(&self, bytes: &[u8]) -> Result<()>;
 }
 
-impl<W: io::Write + Send> Answering for Mutex<Response<W>> {
+impl<W: Output> Answering for Mutex<Response<W>> {
     fn start(&self, status: &str, headers: Vec<Header>, error: Option<Error>) -> Result<()> {
         lock(self).start(status, headers, error)
     }
@@ -287,7 +293,7 @@ struct Response<W> {
 // ANCHOR_END: response
 
 // ANCHOR: new
-impl<W: io::Write> Response<W> {
+impl<W: Output> Response<W> {
     fn new(output: W, answer: Answer) -> Response<W> {
         Response {
             head_only: answer.head_only(),
@@ -407,7 +413,7 @@ impl<W: io::Write> Response<W> {
     // ANCHOR: send_chunk
     /// Sends a chunk, and the head before the first; `length` is that of the whole
     /// body. Of what is more than was promised, nothing is sent.
-    fn send(&mut self, chunk: &[u8], length: Option<u64>) -> Result<()> {
+    fn send(&mut self, mut chunk: Cow<[u8]>, length: Option<u64>) -> Result<()> {
         if chunk.is_empty() {
             return Ok(());
         }
@@ -415,18 +421,21 @@ impl<W: io::Write> Response<W> {
             self.end_head(length)?;
         }
         if self.is_bodiless() {
-            return self.write(&[], false);
+            return self.write(Cow::default(), false);
         }
         let room = self.promised.unwrap_or(u64::MAX);
         let size = usize::try_from(room).map_or(chunk.len(), |room| room.min(chunk.len()));
         self.promised = self.promised.map(|bytes| bytes - size as u64);
-        self.excess |= size < chunk.len();
-        self.write(&chunk[..size], false)
+        if size < chunk.len() {
+            self.excess = true;
+            chunk = chunk[..size].to_vec().into();
+        }
+        self.write(chunk, false)
     }
 
     /// The `write` of PEP 3333, which says so where it went too far.
     fn push(&mut self, chunk: &[u8]) -> Result<()> {
-        self.send(chunk, None)?;
+        self.send(chunk.into(), None)?;
         application_must(!self.excess, TOO_LONG)
     }
     // ANCHOR_END: send_chunk
@@ -443,29 +452,38 @@ impl<W: io::Write> Response<W> {
             "the body is no shorter than Content-Length",
         )?;
         application_must(!(self.excess && self.counted), TOO_LONG)?;
-        self.write(&[], true)
+        self.write(Cow::default(), true)
     }
     // ANCHOR_END: finish
 
     // ANCHOR: write
     /// In one piece, so that a small answer is one packet.
-    fn write(&mut self, chunk: &[u8], last: bool) -> Result<()> {
+    fn write(&mut self, chunk: Cow<[u8]>, last: bool) -> Result<()> {
         let Some(output) = &mut self.output else {
             return Err("the client has left, or its answer is over".into());
         };
         let end = self.head.len();
         let start = if self.left { end } else { 0 };
-        self.answer.piece(chunk, &mut self.head);
-        if last {
-            self.answer.end(&[], &mut self.head)?;
-        }
-        let written = output.write_all(&self.head[start..]);
+        let body = chunk.len() as u64;
+        let written = match chunk {
+            Cow::Owned(chunk) if chunk.len() >= LARGE => {
+                self.answer.before(chunk.len(), &mut self.head);
+                output.give(&self.head[start..], chunk, self.answer.after())
+            }
+            chunk => {
+                self.answer.piece(&chunk, &mut self.head);
+                if last {
+                    self.answer.end(&[], &mut self.head)?;
+                }
+                output.put(&self.head[start..])
+            }
+        };
         self.head.truncate(end);
-        if let Err(error) = written.and_then(|()| output.flush()) {
+        if let Err(error) = written {
             self.output = None;
             return Err(error.into());
         }
-        self.body += chunk.len() as u64;
+        self.body += body;
         self.left = true;
         Ok(())
     }
@@ -502,8 +520,8 @@ impl<W: io::Write> Response<W> {
         };
         let headers = crate::headers([("Content-Type", "text/plain; charset=utf-8")]);
         self.write_head(status.as_bytes(), &headers);
-        let _ = self.send(text.as_bytes(), Some(text.len() as u64));
-        let _ = self.write(&[], true);
+        let _ = self.send(text.as_bytes().into(), Some(text.len() as u64));
+        let _ = self.write(Cow::default(), true);
     }
     // ANCHOR_END: apologize
 

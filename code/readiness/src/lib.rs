@@ -5,6 +5,10 @@
 #![deny(missing_docs)]
 #![cfg(target_os = "linux")] // epoll is Linux's own
 
+mod deadlines;
+
+pub use deadlines::Deadlines;
+
 use gateway::connection::accept;
 use gateway::log::{complain, print};
 use gateway::options::cannot_bind;
@@ -27,6 +31,7 @@ use std::time::{Duration, Instant};
 // ANCHOR: constants
 const STOP: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT];
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const BUSY: Duration = Duration::from_millis(100); // between two waits, at most
 const LISTENER: u64 = u64::MAX; // no number of a connection
 const WAKES: u64 = u64::MAX - 1;
 // ANCHOR_END: constants
@@ -43,6 +48,8 @@ pub struct Readiness {
     told: Option<(Signal, Instant)>, // by which signal to end, and by when
     graceful_timeout: Duration,
     events: [EpollEvent; 1024],
+    woken: Instant,    // at the end of the last wait
+    lost: Duration,    // since the first: when the server was busy for too long
     new: Range<usize>, // those of them that have not been looked at
 }
 
@@ -113,6 +120,8 @@ impl Readiness {
             told: None,
             graceful_timeout,
             events: [EpollEvent::empty(); 1024],
+            woken: Instant::now(),
+            lost: Duration::ZERO,
             new: 0..0,
         })
     }
@@ -125,29 +134,35 @@ impl Readiness {
 
     // ANCHOR: wait
     /// Waits until there is something to do, or for so long; `nobody` if there are no
-    /// connections.
+    /// connections. What time it is then, by a clock that stands still while the server
+    /// is busy for longer than it should: that is not its clients' time.
     ///
     /// # Errors
     ///
     /// Those of `epoll_wait`.
-    pub fn wait(&mut self, time: Option<Duration>, nobody: bool) -> io::Result<()> {
+    pub fn wait(&mut self, time: Option<Duration>, nobody: bool) -> io::Result<Instant> {
         let shortage = self.pauses && nobody;
         let again = shortage.then_some(Duration::from_secs(1));
-        let ends = self.told.map(|(_, until)| until.saturating_duration_since(Instant::now()));
+        let ends = self
+            .told
+            .map(|(_, until)| until.saturating_duration_since(Instant::now()));
         let time = [time, again, ends].into_iter().flatten().min();
         let timeout = match time {
             None => EpollTimeout::NONE,
             Some(Duration::ZERO) => EpollTimeout::ZERO,
             // It is cut to milliseconds.
-            Some(time) => EpollTimeout::try_from(time + Duration::from_millis(1))
-                .unwrap_or(EpollTimeout::MAX),
+            Some(time) => {
+                EpollTimeout::try_from(time + Duration::from_millis(1)).unwrap_or(EpollTimeout::MAX)
+            }
         };
+        self.lost += self.woken.elapsed().saturating_sub(BUSY);
         self.new = 0..match self.epoll.wait(&mut self.events, timeout) {
             Err(Errno::EINTR) => 0, // the byte has been written
             number => number.map_err(|errno| failed("epoll_wait", errno))?,
         };
+        self.woken = Instant::now();
         self.pause_accepting(self.pauses && !shortage);
-        Ok(())
+        Ok(self.woken - self.lost)
     }
 
     /// The next thing to do, until the next wait.
@@ -199,7 +214,9 @@ impl Readiness {
     /// From now on, says when there is something to read from it, by this number.
     /// Whether that is possible.
     pub fn add(&mut self, stream: &TcpStream, key: u64) -> bool {
-        let added = self.epoll.add(stream, EpollEvent::new(EpollFlags::EPOLLIN, key));
+        let added = self
+            .epoll
+            .add(stream, EpollEvent::new(EpollFlags::EPOLLIN, key));
         self.or_pause(added.map_err(|errno| failed("epoll_ctl", errno)))
             .is_some()
     }
@@ -227,19 +244,17 @@ impl Readiness {
     // ANCHOR_END: accept
 
     // ANCHOR: interest
-    /// From now on, says when there is room to write; or again, when there is something
-    /// to read.
-    ///
-    /// # Errors
-    ///
-    /// Those of `epoll_ctl`.
-    pub fn look_for_room(&self, stream: &TcpStream, key: u64, room: bool) -> io::Result<()> {
+    /// From now on, says when there is room to write to it; or again, when there is
+    /// something to read.
+    pub fn look_for_room(&self, stream: &TcpStream, key: u64, room: bool) {
         let interest = match room {
             true => EpollFlags::EPOLLOUT,
             false => EpollFlags::EPOLLIN,
         };
-        let modified = self.epoll.modify(stream, &mut EpollEvent::new(interest, key));
-        modified.map_err(|errno| failed("epoll_ctl", errno))
+        // It is in the list, and stays there, so nothing can fail.
+        let _ = self
+            .epoll
+            .modify(stream, &mut EpollEvent::new(interest, key));
     }
 
     /// Says nothing of it any more, and lets it go.
