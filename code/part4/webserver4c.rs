@@ -4,6 +4,9 @@
 //!
 //! epoll says who has something to do. TERM and Ctrl-C: answer who has asked, then end.
 
+#[cfg(not(target_os = "linux"))]
+extern crate no_epoll as nix;
+
 // ANCHOR: program
 use clap::Parser;
 use gateway::connection::{accept, print_request, print_response};

@@ -3,6 +3,9 @@
 //!
 //!     cargo run --bin oldest_first
 
+#[cfg(not(target_os = "linux"))]
+extern crate no_epoll as nix;
+
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::resource::{getrlimit, setrlimit, Resource};
 use slab::Slab;

@@ -2,6 +2,9 @@
 //!
 //!     cargo run --bin to_the_empty_line
 
+#[cfg(not(target_os = "linux"))]
+extern crate no_epoll as nix;
+
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::resource::{getrlimit, setrlimit, Resource};
 use slab::Slab;

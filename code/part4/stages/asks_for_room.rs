@@ -2,6 +2,9 @@
 //!
 //!     cargo run --bin asks_for_room
 
+#[cfg(not(target_os = "linux"))]
+extern crate no_epoll as nix;
+
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};

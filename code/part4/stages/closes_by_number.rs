@@ -2,6 +2,9 @@
 //!
 //!     cargo run --bin closes_by_number -- module:callable [ADDRESS]
 
+#[cfg(not(target_os = "linux"))]
+extern crate no_epoll as nix;
+
 use clap::Parser;
 use gateway::connection::{accept, print_request, print_response};
 use gateway::http::{duration, Limits};

@@ -2,6 +2,9 @@
 //!
 //!     cargo run --bin tries_again_at_once
 
+#[cfg(not(target_os = "linux"))]
+extern crate no_epoll as nix;
+
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use slab::Slab;
 use std::io::{self, ErrorKind, Read, Write};

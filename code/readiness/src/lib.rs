@@ -3,7 +3,9 @@
 //! descriptors for, and hears the signals that tell it to stop.
 
 #![deny(missing_docs)]
-#![cfg(target_os = "linux")] // epoll is Linux's own
+
+#[cfg(not(target_os = "linux"))]
+extern crate no_epoll as nix;
 
 mod deadlines;
 
