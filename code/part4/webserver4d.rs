@@ -14,7 +14,7 @@ use gateway::outgoing::Outgoing;
 use gateway::{options, Application, Environ, Responding};
 use nix::sys::signal::Signal;
 use prefork::{default_signals, end_by};
-use readiness::{Deadlines, Event as Ready, Readiness, Told};
+use readiness::{reset, Deadlines, Event as Ready, Readiness, Told};
 use slab::Slab;
 use std::io::{self, Cursor, Read};
 use std::mem::{swap, take};
@@ -250,6 +250,7 @@ impl Connection {
             }
             (State::Writes | State::Leaves, Why::Late) => {
                 if self.machine.late(&[], desk.now) == Event::Closed {
+                    reset(&self.stream); // what the kernel holds for it would stay
                     self.state = State::Over;
                 }
                 Ok(())

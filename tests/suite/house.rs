@@ -7,7 +7,8 @@ use std::process::Command;
 use tests::left_out;
 use tests::programs::{cargo, course};
 
-/// No arrow between packages runs against `partN → prefork → apps → gateway`; `no_epoll`
+/// No arrow between packages runs against `partN → prefork → apps → gateway`; `readiness`
+/// needs no application; `no_epoll`
 /// stands beside the part whose programs need it; `book`,
 /// `bench` and `tests` may know everything, and nothing knows them but `tests`,
 /// which checks the book. Programs are known by their names: `bench` starts what
@@ -20,7 +21,8 @@ fn allowed(from: &str, to: &str) -> bool {
         "tests" => !["tests", "bench"].contains(&to),
         "prefork" => ["apps", "gateway"].contains(&to),
         "no_epoll" => false,
-        "part4" if to == "no_epoll" => true,
+        "readiness" => ["gateway", "no_epoll"].contains(&to),
+        "part4" if ["no_epoll", "readiness"].contains(&to) => true,
         part => part.starts_with("part") && ["prefork", "apps", "gateway"].contains(&to),
     }
 }

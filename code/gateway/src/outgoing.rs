@@ -86,14 +86,19 @@ impl Outgoing {
         };
         self.waiting -= sent;
         self.sent += sent;
-        while let Some(piece) = self.pieces.front_mut().filter(|one| one.len() <= self.sent) {
-            self.sent -= piece.len();
-            // The last is kept, if it is no large chunk: the next answer goes there.
-            if self.waiting == 0 && piece.capacity() <= 8 * LARGE {
-                piece.clear();
+        while let Some(size) = self.pieces.front().map(Vec::len) {
+            if self.sent < size {
                 break;
             }
-            self.pieces.pop_front();
+            self.sent -= size;
+            match &mut self.pieces {
+                // The next answer goes there, unless it was a large chunk.
+                last if last.len() == 1 && last[0].capacity() <= 8 * LARGE => {
+                    last[0].clear();
+                    break;
+                }
+                pieces => drop(pieces.pop_front()),
+            }
         }
         Ok(sent)
     }

@@ -13,6 +13,7 @@ mod kept;
 mod log;
 mod operator;
 mod options;
+mod outgoing;
 mod request_body;
 mod respond;
 mod validator;

@@ -15,6 +15,7 @@ use gateway::connection::accept;
 use gateway::log::{complain, print};
 use gateway::options::cannot_bind;
 use nix::errno::Errno;
+use nix::libc::linger;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::resource::{getrlimit, setrlimit, Resource};
 use nix::sys::signal::{SigSet, Signal};
@@ -266,6 +267,15 @@ impl Readiness {
         self.pause_accepting(false);
     }
     // ANCHOR_END: interest
+}
+
+/// From now on, to close it throws away what it has not read or not acknowledged.
+pub fn reset(stream: &TcpStream) {
+    let at_once = linger {
+        l_onoff: 1,
+        l_linger: 0,
+    };
+    let _ = setsockopt(stream, sockopt::Linger, &at_once);
 }
 
 fn failed(call: &str, errno: Errno) -> io::Error {

@@ -22,13 +22,13 @@ fn applications_answer_through_4c_as_through_webserver2() {
 }
 
 /// Clients in a process of their own: these tests need their descriptors.
-struct Silent {
+pub(super) struct Silent {
     process: std::process::Child,
     _lines: BufReader<ChildStdout>,
 }
 
 impl Silent {
-    fn connect(server: &Server, number: u64) -> Silent {
+    pub(super) fn connect(server: &Server, number: u64) -> Silent {
         let mut silent = command(&format!("silent {number} {}", server.address));
         silent.stdin(Stdio::piped()).stdout(Stdio::piped());
         end_with_parent(&mut silent);
@@ -52,7 +52,7 @@ impl Drop for Silent {
 }
 
 /// A number of `/proc/PID/status`.
-fn status(server: &Server, name: &str) -> u64 {
+pub(super) fn status(server: &Server, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", server.pid()));
     let status = status.expect("it runs");
     let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -62,7 +62,7 @@ fn status(server: &Server, name: &str) -> u64 {
 
 /// Waits until it sleeps in `epoll_wait`, for as long as nothing happens: it makes no
 /// call before something does.
-fn wait_for_sleep_without_end(server: &Server) {
+pub(super) fn wait_for_sleep_without_end(server: &Server) {
     const EPOLL_WAIT: [&str; 4] = ["232", "281", "22", "441"]; // and epoll_pwait, as machines number them
     wait_for("a sleep without end in epoll_wait", || {
         let call = fs::read_to_string(format!("/proc/{}/syscall", server.pid()));
