@@ -23,8 +23,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 const SOFTWARE: &str = "webserver4d"; // what the answers name as their server
-const READ_SIZE: usize = 64 << 10; // of one client in one turn
-const ENOUGH: usize = 64 << 10; // bytes of answers, before they are sent
+const ENOUGH: usize = 64 << 10; // bytes of one client in one turn, read or answered
 
 /// All of HTTP/1.1 on one thread
 #[derive(Parser)]
@@ -59,21 +58,20 @@ fn run(options: Options) -> gateway::Result<()> {
 /// Serves until a signal tells it to end, and gives that signal.
 fn serve_forever(options: &Options, application: &dyn Application) -> io::Result<Signal> {
     let readiness = Readiness::listen(&options.address, options.graceful_timeout)?;
-    let desk = Desk {
-        now: Instant::now(),
-        buffer: vec![0; READ_SIZE],
-        answers: Outgoing::default(),
-        address: readiness.address(),
-        options,
-        application,
-    };
     let mut server = Server {
+        desk: Desk {
+            now: Instant::now(),
+            buffer: vec![0; ENOUGH],
+            answers: Outgoing::default(),
+            address: readiness.address(),
+            options,
+            application,
+        },
         readiness,
         connections: Slab::new(),
         accepted: 0,
         deadlines: Deadlines::default(),
         go_on: Vec::new(),
-        desk,
     };
     loop {
         let time = match server.go_on.is_empty() {
@@ -84,7 +82,7 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
         server.desk.now = server.readiness.wait(time, nobody)?;
         while let Some(ready) = server.readiness.next() {
             match ready {
-                Ready::Accept => server.accept(),
+                Ready::Accepted(stream, peer) => server.accept(stream, peer),
                 Ready::Serve(key) => server.serve(key, Why::Ready),
             }
         }
@@ -129,8 +127,9 @@ struct Connection {
     stream: TcpStream,
     peer: SocketAddr,
     machine: Machine,
-    received: Vec<u8>,                        // what the machine has not used
-    request: Option<Box<(Environ, Vec<u8>)>>, // and its body, which is not whole
+    received: Vec<u8>,             // what the machine has not used
+    environ: Option<Box<Environ>>, // of the request that comes
+    body: Vec<u8>,                 // what has come of its body
     responding: Option<Box<Responding<Outgoing>>>,
     answers: Outgoing, // those that there was no room for
     state: State,
@@ -155,24 +154,20 @@ enum Why {
 }
 
 impl Server<'_> {
-    fn accept(&mut self) {
-        let Some((stream, peer)) = self.readiness.accept() else {
-            return;
-        };
+    fn accept(&mut self, stream: TcpStream, peer: SocketAddr) {
         self.accepted = self.accepted.wrapping_add(1);
         let place = self.connections.vacant_entry();
         let key = u64::from(self.accepted) << 32 | place.key() as u64;
         if self.readiness.add(&stream, key) {
-            let Options {
-                limits, patience, ..
-            } = self.desk.options;
+            let options = self.desk.options;
             place.insert(Connection {
                 key,
                 stream,
                 peer,
-                machine: Machine::new(limits, patience, self.desk.now),
+                machine: Machine::new(&options.limits, &options.patience, self.desk.now),
                 received: Vec::new(),
-                request: None,
+                environ: None,
+                body: Vec::new(),
                 responding: None,
                 answers: Outgoing::default(),
                 state: State::Reads,
@@ -185,8 +180,7 @@ impl Server<'_> {
     /// Lets a connection do what it can.
     fn serve(&mut self, key: u64, why: Why) {
         let place = key as u32 as usize;
-        // Another one may have its place by now.
-        let connection = self.connections.get_mut(place);
+        let connection = self.connections.get_mut(place); // perhaps of another, by now
         let Some(connection) = connection.filter(|one| one.key == key) else {
             return;
         };
@@ -204,13 +198,13 @@ impl Server<'_> {
                 let connection = self.connections.remove(place);
                 return self.readiness.remove(connection.stream);
             }
+            State::GoesOn if before == State::GoesOn && why != Why::GoesOn => {} // it is there
             State::GoesOn => self.go_on.push(key),
             _ => {}
         }
         let machine = &connection.machine;
-        if let (Some(deadline), Some(patience)) = (machine.deadline(), machine.patience()) {
-            self.deadlines.expect(place, deadline, patience);
-        }
+        let deadline = machine.deadline().zip(machine.patience());
+        self.deadlines.expect(place, deadline);
     }
 
     /// From now on, each answer is the last of its connection.
@@ -281,8 +275,7 @@ impl Connection {
 
     /// Answers what these bytes ask, until it is enough. How many of them that used.
     fn answer(&mut self, bytes: &[u8], mut end: Option<End>, desk: &mut Desk) -> usize {
-        let now = desk.now;
-        let mut used = 0;
+        let (now, mut used) = (desk.now, 0);
         self.then = loop {
             if let Some(mut responding) = self.responding.take() {
                 if responding.step() {
@@ -307,31 +300,20 @@ impl Connection {
             }
             match event {
                 Event::Head(head) => {
-                    let environ = head.environ(Box::new(io::empty()));
-                    self.request = Some(Box::new((environ, Vec::new())));
+                    self.environ = Some(Box::new(head.environ(Box::new(io::empty()))));
                 }
-                Event::Body(piece) => {
-                    if let Some(request) = &mut self.request {
-                        request.1.extend_from_slice(piece);
-                    }
-                }
+                Event::Body(piece) => self.body.extend_from_slice(piece),
                 Event::End(_) => {
-                    let asked = self.request.take().zip(self.machine.answer());
-                    self.responding = asked.map(|(request, answer)| {
-                        let (mut environ, body) = *request;
-                        environ.input = Box::new(Cursor::new(body));
+                    let asked = self.environ.take().zip(self.machine.answer());
+                    self.responding = asked.map(|(mut environ, answer)| {
+                        environ.input = Box::new(Cursor::new(take(&mut self.body)));
                         environ.add_connection(desk.address, SOFTWARE, self.peer);
-                        let answers = take(&mut desk.answers);
-                        Box::new(Responding::begin(
-                            desk.application,
-                            environ,
-                            answers,
-                            answer,
-                        ))
+                        let (to, answers) = (desk.application, take(&mut desk.answers));
+                        Box::new(Responding::begin(to, *environ, answers, answer))
                     });
                 }
                 Event::Refused(refused) => {
-                    self.request = None;
+                    (self.environ, self.body) = (None, Vec::new());
                     self.responding = self.machine.answer().map(|answer| {
                         let answers = take(&mut desk.answers);
                         Box::new(Responding::refuse(refused, answers, answer))

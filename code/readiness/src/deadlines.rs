@@ -15,12 +15,15 @@ pub struct Deadlines {
 }
 
 impl Deadlines {
-    /// Sees to it that the connection with this number is looked at by its deadline, which
-    /// ends a wait of `patience`.
+    /// Sees to it that the connection with this number is looked at by its deadline, if it
+    /// has one. With it comes how long that wait is in all.
     ///
     /// One that is in that queue stays where it is. Its deadline may have moved: it is
     /// looked at too early then, and put where it belongs.
-    pub fn expect(&mut self, number: usize, deadline: Instant, patience: Duration) {
+    pub fn expect(&mut self, number: usize, deadline: Option<(Instant, Duration)>) {
+        let Some((deadline, patience)) = deadline else {
+            return;
+        };
         let place = self.queues.iter().position(|(time, _)| *time == patience);
         let place = place.unwrap_or_else(|| {
             self.queues.push((patience, VecDeque::new()));

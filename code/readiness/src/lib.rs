@@ -58,8 +58,8 @@ pub struct Readiness {
 
 /// Something to do.
 pub enum Event {
-    /// A client may be accepted.
-    Accept,
+    /// A client that has been accepted. It does not wait.
+    Accepted(TcpStream, SocketAddr),
     /// The connection with this number may be read from, or written to.
     Serve(u64),
 }
@@ -172,7 +172,11 @@ impl Readiness {
     pub fn next(&mut self) -> Option<Event> {
         while let Some(place) = self.new.next() {
             match self.events[place].data() {
-                LISTENER => return Some(Event::Accept),
+                LISTENER => {
+                    if let Some((stream, peer)) = self.accept() {
+                        return Some(Event::Accepted(stream, peer));
+                    }
+                }
                 WAKES => while matches!((&self.wakes).read(&mut [0; 64]), Ok(1..)) {},
                 key => return Some(Event::Serve(key)),
             }
@@ -203,7 +207,7 @@ impl Readiness {
 
     // ANCHOR: accept
     /// Accepts one client. Where more wait, epoll will say so again.
-    pub fn accept(&mut self) -> Option<(TcpStream, SocketAddr)> {
+    fn accept(&mut self) -> Option<(TcpStream, SocketAddr)> {
         let accepted = self.listener.as_ref().map_or(Ok(None), accept);
         let accepted = accepted.and_then(|accepted| {
             if let Some((stream, _)) = &accepted {
