@@ -1,4 +1,4 @@
-//! looks_at_the_clock: chunk_by_chunk, whose patience has an end.
+//! looks_at_the_clock: one_chunk_a_turn, whose patience has an end.
 //!
 //!     cargo run --bin looks_at_the_clock -- module:callable [ADDRESS]
 

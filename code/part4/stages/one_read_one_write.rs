@@ -2,6 +2,7 @@
 //!
 //!     cargo run --bin one_read_one_write -- module:callable [ADDRESS]
 
+// ANCHOR: program
 use clap::Parser;
 use gateway::http::{duration, Limits};
 use gateway::http1::{Event, Machine, Patience};
@@ -51,7 +52,9 @@ fn run(options: Options) -> gateway::Result<()> {
     apps::finish();
     end_by(told?)
 }
+// ANCHOR_END: program
 
+// ANCHOR: loop
 /// Serves until a signal tells it to end, and gives that signal.
 fn serve_forever(options: &Options, application: &dyn Application) -> io::Result<Signal> {
     let readiness = Readiness::listen(&options.address, options.graceful_timeout)?;
@@ -83,7 +86,9 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
         }
     }
 }
+// ANCHOR_END: loop
 
+// ANCHOR: server
 struct Server<'a> {
     readiness: Readiness,
     connections: Slab<Connection>,
@@ -118,7 +123,9 @@ enum State {
     Reads, // waits for the client to say something
     Over,
 }
+// ANCHOR_END: server
 
+// ANCHOR: accept
 impl Server<'_> {
     fn accept(&mut self, stream: TcpStream, peer: SocketAddr) {
         self.accepted = self.accepted.wrapping_add(1);
@@ -138,7 +145,9 @@ impl Server<'_> {
             });
         }
     }
+// ANCHOR_END: accept
 
+    // ANCHOR: serve
     /// Lets a connection do what it can.
     fn serve(&mut self, key: u64) {
         let place = key as u32 as usize;
@@ -156,7 +165,9 @@ impl Server<'_> {
         }
     }
 }
+    // ANCHOR_END: serve
 
+// ANCHOR: read
 /// What the machine makes of it that nothing comes any more.
 type End = for<'a> fn(&mut Machine, &'a [u8], Instant) -> Event<'static>;
 
@@ -183,7 +194,9 @@ impl Connection {
         desk.buffer = buffer;
         self.send(desk)
     }
+// ANCHOR_END: read
 
+    // ANCHOR: answer
     /// Answers what these bytes ask.
     fn answer(&mut self, bytes: &[u8], mut end: Option<End>, desk: &mut Desk) {
         let (now, mut used) = (desk.now, 0);
@@ -231,7 +244,9 @@ impl Connection {
             }
         };
     }
+    // ANCHOR_END: answer
 
+    // ANCHOR: send
     /// Sends the answers.
     fn send(&mut self, desk: &mut Desk) -> io::Result<()> {
         desk.answers.send(&self.stream)?;
@@ -239,3 +254,4 @@ impl Connection {
         Ok(())
     }
 }
+    // ANCHOR_END: send

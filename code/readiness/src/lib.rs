@@ -273,6 +273,7 @@ impl Readiness {
     // ANCHOR_END: interest
 }
 
+// ANCHOR: reset
 /// From now on, to close it throws away what it has not read or not acknowledged.
 pub fn reset(stream: &TcpStream) {
     let at_once = linger {
@@ -281,6 +282,7 @@ pub fn reset(stream: &TcpStream) {
     };
     let _ = setsockopt(stream, sockopt::Linger, &at_once);
 }
+// ANCHOR_END: reset
 
 fn failed(call: &str, errno: Errno) -> io::Error {
     io::Error::other(format!("{call}: {errno}"))

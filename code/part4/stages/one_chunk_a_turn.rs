@@ -1,6 +1,6 @@
-//! chunk_by_chunk: enough_for_one_turn, which sends a chunk before it asks for the next.
+//! one_chunk_a_turn: enough_for_one_turn, which sends a chunk before it asks for the next.
 //!
-//!     cargo run --bin chunk_by_chunk -- module:callable [ADDRESS]
+//!     cargo run --bin one_chunk_a_turn -- module:callable [ADDRESS]
 
 use clap::Parser;
 use gateway::http::{duration, Limits};
