@@ -29,13 +29,10 @@ use tests::experiments::{children_that_end_together, silent_client, silent_clien
 use tests::processes::{state, Process};
 use tests::programs::{command, course, runs_here};
 use tests::server::{end_with_parent, Server, Setup};
-use tests::{has_tool, left_out};
+use tests::{has_tool, left_out, wait_for};
 
 #[cfg(feature = "python")]
-use tests::{
-    python::{can_check, Site, Visitor},
-    wait_for,
-};
+use tests::python::{can_check, Site, Visitor};
 
 /// Says what is wrong with a program, named or by its path.
 type Check = fn(&str) -> Result<(), String>;
@@ -2717,6 +2714,169 @@ fn three_and_out() {
                     !before.iter().any(says),
                     "an answer before the third says that it is the last",
                 )?;
+                ensure(
+                    end == End::Closed,
+                    format!("the connection ended with {end:?}"),
+                )?;
+            }
+            Ok(())
+        },
+    );
+}
+
+/// What the answer of `wsgiapp:app` ends with.
+const GREETING: &str = " WSGI application!\n";
+
+/// How many requests a connection has brought, as the program says it when it is over.
+fn requests_of(server: &Server, client: Client) -> String {
+    let start = format!("{}: ", client.address());
+    drop(client);
+    wait_for("the line about a connection", || {
+        let output = server.output();
+        let line = output.lines().find_map(|line| line.strip_prefix(&start))?;
+        Some(line.strip_suffix(" requests").unwrap_or(line).to_string())
+    })
+}
+
+#[test]
+fn counts_requests() {
+    exercise(
+        "counts_requests",
+        "one_chunk_a_turn wsgiapp:app",
+        "it says nothing of a connection",
+        "counts_requests wsgiapp:app",
+        |program| {
+            let server = &serve(program)?;
+            let mut client = server.connect();
+            client.try_send(get("/").repeat(2)).read_until(GREETING);
+            client.read_until(GREETING);
+            client.try_send(get("/")).read_until(GREETING);
+            let start = format!("{}: ", client.address());
+            drop(client);
+            let says = || server.output().contains(&start);
+            let said = server.comes_to_rest() && says();
+            ensure(said, "it says nothing of a connection")?;
+            let output = server.output();
+            let count = output.lines().find_map(|line| line.strip_prefix(&start));
+            let count = count.unwrap_or_default();
+            ensure(
+                count == "3 requests",
+                format!("of three requests it counts {count}"),
+            )?;
+            let count = requests_of(server, server.connect());
+            ensure(count == "0", format!("of no request it counts {count}"))?;
+            let mut client = server.connect();
+            client
+                .try_send(get("/") + "nonsense\r\n\r\n")
+                .read_until("no words");
+            let count = requests_of(server, client);
+            let told = format!("of one request and a refusal it counts {count}");
+            ensure(count == "1", told)
+        },
+    );
+}
+
+#[test]
+fn ten_each() {
+    exercise(
+        "ten_each",
+        "one_chunk_a_turn wsgiapp:app",
+        "the eleventh is served",
+        "ten_each wsgiapp:app",
+        |program| {
+            let server = &serve(program)?;
+            let mut clients: Vec<Client> = (0..10).map(|_| server.connect()).collect();
+            server.wait_until_idle();
+            let served = |client: &mut Client| client.try_send(get("/")).read_until(GREETING);
+            let mut eleventh = server.connect();
+            let answer = served(&mut eleventh);
+            ensure(answer.is_empty(), "the eleventh is served")?;
+            let answer = if has_tool("nc") {
+                let mut nc = std::process::Command::new("nc");
+                let nc = nc.args(["-N", "-s", "127.0.0.2", "127.0.0.1"]);
+                let nc = nc
+                    .arg(server.address.port().to_string())
+                    .stdin(Stdio::piped());
+                let nc = nc.stdout(Stdio::piped()).spawn();
+                let mut nc = nc.map_err(|error| format!("nc: {error}"))?;
+                let request = get("/").replacen("\r\n", "\r\nConnection: close\r\n", 1);
+                let sent = nc
+                    .stdin
+                    .take()
+                    .map(|mut input| input.write_all(request.as_bytes()));
+                sent.transpose().map_err(|error| format!("nc: {error}"))?;
+                let output = nc.wait_with_output();
+                let output = output.map_err(|error| format!("nc: {error}"))?;
+                String::from_utf8_lossy(&output.stdout).into_owned()
+            } else {
+                left_out("clients of another address", "nc");
+                GREETING.to_string()
+            };
+            let told = "a client of another address is not served";
+            ensure(answer.ends_with(GREETING), told)?;
+            let answer = served(&mut clients[9]);
+            ensure(answer.ends_with(GREETING), "the tenth is not served")?;
+            clients.pop();
+            server.wait_until_idle();
+            let answer = served(&mut server.connect());
+            let told = "nobody takes the place of one who has left";
+            ensure(answer.ends_with(GREETING), told)
+        },
+    );
+}
+
+#[test]
+fn whole_life() {
+    exercise(
+        "whole_life",
+        "webserver4d wsgiapp:app",
+        "an old connection is kept",
+        "whole_life wsgiapp:app",
+        |program| {
+            let server = &serve(program)?;
+            let mut client = server.connect();
+            let begun = Instant::now();
+            let mut asks = 0;
+            loop {
+                let young = begun.elapsed();
+                let answer = client.try_send(get("/")).read_until(GREETING);
+                ensure(
+                    answer.ends_with(GREETING),
+                    "an old connection is hung up on",
+                )?;
+                asks += 1;
+                if answer.contains("\r\nConnection: close\r\n") {
+                    let old = begun.elapsed() >= Duration::from_millis(500);
+                    return ensure(asks > 1 && old, "a young connection is not kept");
+                }
+                // It had its time before it asked, and some more.
+                ensure(young.as_secs() < 2, "an old connection is kept")?;
+                thread::sleep(Duration::from_millis(100));
+            }
+        },
+    );
+}
+
+#[test]
+fn no_more_than_three() {
+    exercise(
+        "no_more_than_three",
+        "webserver4d wsgiapp:app",
+        "5 answers",
+        "no_more_than_three wsgiapp:app",
+        |program| {
+            let server = &serve(program)?;
+            let requests =
+                get("/").repeat(4) + &get("/").replacen("\r\n", "\r\nConnection: close\r\n", 1);
+            for client in ["one client", "the next client"] {
+                let (bytes, end) = server.connect().exchange(requests.as_bytes());
+                let text = String::from_utf8_lossy(&bytes);
+                let answers: Vec<&str> = text.split("HTTP/1.1 ").skip(1).collect();
+                let count = answers.len();
+                ensure(count == 3, format!("{client} got {count} answers"))?;
+                let says = |answer: &&str| answer.contains("\r\nConnection: close\r\n");
+                let last = answers.last().is_some_and(says);
+                ensure(last, "the third answer does not say that it is the last")?;
                 ensure(
                     end == End::Closed,
                     format!("the connection ended with {end:?}"),

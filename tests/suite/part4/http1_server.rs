@@ -244,7 +244,7 @@ fn one_recv_and_one_send_for_an_answer_and_for_a_batch() {
     for number in 1..=10 {
         let answer = read_answer(client.send(get("/one")));
         assert_eq!(answer.status(), "200 OK");
-        wait_for("its calls", || (count("sendto(") == number).then_some(()));
+        wait_for("its calls", || (count("sendto(") >= number).then_some(()));
     }
     let all_of_them = || ["epoll_wait(", "recvfrom(", "sendto("].map(count);
     assert_eq!(all_of_them(), [10, 10, 10]);
@@ -266,7 +266,7 @@ fn one_recv_and_one_send_for_an_answer_and_for_a_batch() {
             "{number}"
         );
     }
-    wait_for("its calls", || (count("sendto(") == 11).then_some(()));
+    wait_for("its calls", || (count("sendto(") >= 11).then_some(()));
     assert_eq!(all_of_them(), [11, 11, 11]);
     // One more for the connection, and not one for the time: it is not a system call.
     for name in ["epoll_ctl(", "clock_gettime(", "poll(", "write"] {
