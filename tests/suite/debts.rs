@@ -92,7 +92,8 @@ fn is_sound(server: &mut Server, closes: bool) -> bool {
     let Ok(mut client) = Client::try_connect(server.address) else {
         return false;
     };
-    client.try_send(get("/"));
+    // One that could keep the connection is told not to.
+    client.try_send(get("/").replacen("\r\n", "\r\nConnection: close\r\n", 1));
     let answer = match closes {
         true => String::from_utf8_lossy(&client.read_to_end().0).into_owned(),
         false => client.read_until(END),

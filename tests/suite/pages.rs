@@ -488,13 +488,13 @@ impl Step {
 
 /// Who types what the steps of a page say, one after the other, has the stages, and their
 /// last: from an empty file, or from a finished program, or from where an earlier page
-/// ended.
+/// ended, or from a stage that the page has its reader copy.
 #[test]
 fn steps_lead_to_their_stages() {
     let course = course();
-    let pages = pages();
-    let steps = |page| (page, Step::all(&pages[page]));
-    let pages = pages.keys().filter(|page| *page != Path::new("print.html"));
+    let texts = pages();
+    let steps = |page| (page, Step::all(&texts[page]));
+    let pages = texts.keys().filter(|page| *page != Path::new("print.html"));
     let steps: Vec<(&PathBuf, Vec<Step>)> = pages.map(steps).collect();
     let elsewhere: BTreeSet<&str> = steps
         .iter()
@@ -513,6 +513,7 @@ fn steps_lead_to_their_stages() {
                 (Some(typed), _) => typed.clone(),
                 (None, Some(program)) if !program.is_stage() => ours(program),
                 (None, Some(program)) if elsewhere.contains(before.as_str()) => ours(program),
+                (None, Some(program)) if is_copied(&texts[*page], program) => ours(program),
                 _ => {
                     panic!("{place}: nothing leads to {before}, from where a step leads to {after}")
                 }
@@ -537,6 +538,12 @@ fn steps_lead_to_their_stages() {
             typed.insert(after, result);
         }
     }
+}
+
+/// Whether a page has its reader copy this program.
+fn is_copied(page: &Html, program: &Program) -> bool {
+    let text: String = page.root_element().text().collect();
+    text.contains(&format!("cp {} ", program.file.display()))
 }
 
 /// What the test above would say of a page that misleads.

@@ -427,6 +427,7 @@ impl Library {
                         "pub(crate) use ",
                         "mod ",
                         "pub mod ",
+                        "extern crate ",
                     ];
                     let left_out = left_out.iter().any(|start| line.starts_with(start));
                     !left_out && !anchors::is_comment(line)

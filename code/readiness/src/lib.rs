@@ -73,8 +73,8 @@ pub enum Told {
 }
 // ANCHOR_END: readiness
 
+// ANCHOR: listen
 impl Readiness {
-    // ANCHOR: listen
     /// Listens on `address`, and says so.
     ///
     /// # Errors
@@ -282,8 +282,8 @@ pub fn reset(stream: &TcpStream) {
     };
     let _ = setsockopt(stream, sockopt::Linger, &at_once);
 }
-// ANCHOR_END: reset
 
 fn failed(call: &str, errno: Errno) -> io::Error {
     io::Error::other(format!("{call}: {errno}"))
 }
+// ANCHOR_END: reset
