@@ -76,7 +76,7 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
         };
         let nobody = server.connections.is_empty();
         server.desk.now = server.readiness.wait(time, nobody)?;
-        while let Some(ready) = server.readiness.next() {
+        while let Some(ready) = server.readiness.event() {
             match ready {
                 Ready::Accepted(stream, peer) => server.accept(stream, peer),
                 Ready::Serve(key) => server.serve(key, Why::Ready),
@@ -187,7 +187,7 @@ impl Server<'_> {
                 let connection = self.connections.remove(place);
                 let (peer, requests) = (connection.peer, connection.requests);
                 print(format!("{peer}: {requests} requests\n").as_bytes());
-                return self.readiness.remove(connection.stream);
+                self.readiness.remove(connection.stream);
             }
             State::GoesOn if before == State::GoesOn && why != Why::GoesOn => {} // it is there
             State::GoesOn => self.go_on.push(key),

@@ -76,7 +76,7 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
         };
         let nobody = server.connections.is_empty();
         server.desk.now = server.readiness.wait(time, nobody)?;
-        while let Some(ready) = server.readiness.next() {
+        while let Some(ready) = server.readiness.event() {
             match ready {
                 Ready::Accepted(stream, peer) => server.accept(stream, peer),
                 Ready::Serve(key) => server.serve(key, Why::Ready),
@@ -183,7 +183,7 @@ impl Server<'_> {
         match connection.state {
             State::Over => {
                 let connection = self.connections.remove(place);
-                return self.readiness.remove(connection.stream);
+                self.readiness.remove(connection.stream);
             }
             State::GoesOn if before == State::GoesOn && why != Why::GoesOn => {} // it is there
             State::GoesOn => self.go_on.push(key),

@@ -71,7 +71,7 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
     loop {
         let nobody = server.connections.is_empty();
         server.desk.now = server.readiness.wait(None, nobody)?;
-        while let Some(ready) = server.readiness.next() {
+        while let Some(ready) = server.readiness.event() {
             match ready {
                 Ready::Accepted(stream, peer) => server.accept(stream, peer),
                 Ready::Serve(key) => server.serve(key),

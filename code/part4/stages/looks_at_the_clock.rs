@@ -77,7 +77,7 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
         };
         let nobody = server.connections.is_empty();
         server.desk.now = server.readiness.wait(time, nobody)?;
-        while let Some(ready) = server.readiness.next() {
+        while let Some(ready) = server.readiness.event() {
             match ready {
                 Ready::Accepted(stream, peer) => server.accept(stream, peer),
                 Ready::Serve(key) => server.serve(key, Why::Ready),

@@ -74,7 +74,7 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
     loop {
         let nobody = server.connections.is_empty();
         server.desk.now = server.readiness.wait(None, nobody)?;
-        while let Some(ready) = server.readiness.next() {
+        while let Some(ready) = server.readiness.event() {
             match ready {
                 Ready::Accepted(stream, peer) => server.accept(stream, peer),
                 Ready::Serve(key) => server.serve(key),
@@ -145,7 +145,7 @@ impl Server<'_> {
             });
         }
     }
-// ANCHOR_END: accept
+    // ANCHOR_END: accept
 
     // ANCHOR: serve
     /// Lets a connection do what it can.
@@ -165,7 +165,7 @@ impl Server<'_> {
         }
     }
 }
-    // ANCHOR_END: serve
+// ANCHOR_END: serve
 
 // ANCHOR: read
 /// What the machine makes of it that nothing comes any more.
@@ -194,7 +194,7 @@ impl Connection {
         desk.buffer = buffer;
         self.send(desk)
     }
-// ANCHOR_END: read
+    // ANCHOR_END: read
 
     // ANCHOR: answer
     /// Answers what these bytes ask.
@@ -254,4 +254,4 @@ impl Connection {
         Ok(())
     }
 }
-    // ANCHOR_END: send
+// ANCHOR_END: send

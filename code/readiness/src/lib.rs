@@ -169,7 +169,7 @@ impl Readiness {
     }
 
     /// The next thing to do, until the next wait.
-    pub fn next(&mut self) -> Option<Event> {
+    pub fn event(&mut self) -> Option<Event> {
         while let Some(place) = self.new.next() {
             match self.events[place].data() {
                 LISTENER => {
