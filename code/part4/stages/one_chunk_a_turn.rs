@@ -76,14 +76,14 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
         };
         let nobody = server.connections.is_empty();
         server.desk.now = server.readiness.wait(time, nobody)?;
+        for key in take(&mut server.go_on) {
+            server.serve(key, Why::GoesOn);
+        }
         while let Some(ready) = server.readiness.event() {
             match ready {
                 Ready::Accepted(stream, peer) => server.accept(stream, peer),
                 Ready::Serve(key) => server.serve(key, Why::Ready),
             }
-        }
-        for key in take(&mut server.go_on) {
-            server.serve(key, Why::GoesOn);
         }
         match server.readiness.told(server.connections.is_empty()) {
             Some(Told::End(signal)) => return Ok(signal),

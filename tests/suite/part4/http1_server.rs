@@ -277,6 +277,47 @@ fn one_recv_and_one_send_for_an_answer_and_for_a_batch() {
     let _ = fs::remove_file(calls);
 }
 
+/// Also where the client has said more meanwhile, so that epoll names it in each turn.
+#[test]
+fn a_connection_whose_answer_goes_on_sends_once_in_each_turn() {
+    if !has_tool("strace") {
+        return left_out("what a turn asks of the kernel", "strace");
+    }
+    let calls = std::env::temp_dir().join(format!("course-turns-{}", std::process::id()));
+    let file = calls.to_str().expect("it is text");
+    let strace = [
+        "strace",
+        "-qq",
+        "-e",
+        "epoll_wait,sendto",
+        "-e",
+        "signal=none",
+        "-o",
+        file,
+    ];
+    let setup = Setup::new("webserver4d streamapp:app").under(&strace);
+    let server = setup.start().unwrap();
+    let mut client = server.connect();
+    let first = client.send(get("/")).read_some();
+    assert!(first.ends_with(b"1\r\n1\n\r\n") || first.ends_with(b"2\r\n1\n\r\n"));
+    let (rest, _) = client.send(last(&get("/"))).read_to_end();
+    let answers = all(&[first, rest].concat());
+    assert!(answers.iter().all(|answer| answer.whole), "{answers:?}");
+    assert_eq!(answers.len(), 2);
+    let text = wait_for("the end of the second answer", || {
+        let text = fs::read_to_string(&calls).ok()?;
+        (text.matches("sendto(").count() >= 10).then_some(text)
+    });
+    let names: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.split('(').next())
+        .collect();
+    let twice = names.windows(2).any(|two| two == ["sendto", "sendto"]);
+    assert!(!twice, "{names:?}");
+    drop(server);
+    let _ = fs::remove_file(calls);
+}
+
 /// Whether it comes at once with the others, or when the first has its answer.
 #[test]
 fn nothing_is_answered_behind_a_malformed_request() {
@@ -608,21 +649,27 @@ fn nobody_keeps_4d_from_ending() {
 /// and no call, and no time runs that is not theirs.
 #[test]
 fn silent_clients_cost_less_than_a_kilobyte() {
-    let server = Server::start("webserver4d wsgiapp:app --head-timeout 1h --keep-alive 1h");
-    assert_serves(&server);
+    let server = Server::start("webserver4d echoapp:app --head-timeout 1h --keep-alive 1h");
+    // In two pieces, so that the first has to be kept; and the answer is as long.
+    let half = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}", "x".repeat(10_000));
+    let ask = |clients: &mut [Client]| {
+        clients.iter_mut().for_each(|client| _ = client.send(&half));
+        server.wait_until_idle();
+        for client in clients {
+            assert_eq!(read_answer(client.send("\r\n\r\n")).status(), "200 OK");
+        }
+    };
+    let mut kept: Vec<Client> = (0..100).map(|_| server.connect()).collect();
+    ask(&mut kept[..10]);
     server.wait_until_idle();
     let before = status(&server, "VmRSS");
     let silent = Silent::connect(&server, 1_000);
-    let mut kept: Vec<Client> = (0..100).map(|_| server.connect()).collect();
-    for client in &mut kept {
-        assert_eq!(read_answer(client.send(get("/"))).body, HELLO.as_bytes());
-    }
+    kept.chunks_mut(10).for_each(ask);
     wait_for("all of them", || {
         (server.descriptors() >= 1_100).then_some(())
     });
     assert!(server.comes_to_rest(), "it runs, although nobody asks");
     let after = status(&server, "VmRSS");
-    // What the first answers of a process touch is not the clients'.
     assert!(after - before <= 1_100 + 200, "{before} to {after} kB");
     assert_eq!(status(&server, "Threads"), 1);
     assert_serves(&server);
