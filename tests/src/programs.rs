@@ -204,6 +204,7 @@ pub fn check_alone(
     let lock = lock.expect("the workspace has one");
     let mut cargo = cargo();
     cargo.args(["check", "--offline", "--quiet", "--color=never"]);
+    cargo.env("CARGO_INCREMENTAL", "0"); // nobody edits a copy
     write(&folder.join("Cargo.toml"), &manifest);
     write(&folder.join("Cargo.lock"), &lock);
     for (name, text) in programs {
