@@ -28,7 +28,7 @@ use tests::client::{get, Client, End};
 use tests::experiments::{children_that_end_together, silent_client, silent_clients, END};
 use tests::processes::{state, Process};
 use tests::programs::{command, course};
-use tests::server::{end_with_parent, Server, Setup};
+use tests::server::{Group, Server, Setup};
 use tests::{has_tool, left_out};
 
 #[cfg(feature = "python")]
@@ -283,18 +283,17 @@ fn refusal(program: &str, arguments: &[&str]) -> Option<(bool, String)> {
     let mut command = command(program);
     command.args(arguments).stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    end_with_parent(&mut command);
-    let mut child = command.spawn().unwrap();
+    let mut server = Group::spawn(&mut command);
     let mut line = String::new();
-    let output = child.stdout.take().unwrap();
+    let output = server.0.stdout.take().unwrap();
     BufReader::new(output).read_line(&mut line).unwrap();
     if !line.is_empty() {
-        let _ = child.kill().and_then(|()| child.wait());
         return None;
     }
-    let output = child.wait_with_output().unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    Some((!output.status.success(), errors))
+    let mut errors = String::new();
+    let mut said = server.0.stderr.take().unwrap();
+    said.read_to_string(&mut errors).unwrap();
+    Some((!server.0.wait().unwrap().success(), errors))
 }
 
 #[test]
