@@ -142,7 +142,14 @@ const IN_PYTHON: &str = "code/apps/python/solutions";
 /// A module for each program with a change in it, and a `main` that chooses one.
 fn write_changed(course: &Course, out: &Path) -> Result<(), Problem> {
     let mut sources = wrong_answers(course, out)?;
-    sources.push(("curious".to_string(), curious(course)?));
+    sources.push(("curious".to_string(), curious(course, "webserver3h")?));
+    if course.program("webserver4a").is_some() {
+        sources.push((
+            "curious_worker".to_string(),
+            curious(course, "webserver4a")?,
+        ));
+    }
+    sources.extend(dying(course)?.map(|source| ("dying".to_string(), source)));
     sources.extend(handlers(course)?);
     sources.push(("without_a_close".to_string(), without_a_close(course)?));
     let folder = out.join("changed");
@@ -150,12 +157,13 @@ fn write_changed(course: &Course, out: &Path) -> Result<(), Problem> {
     let mut arms = String::new();
     for (number, (name, source)) in sources.into_iter().enumerate() {
         let file = folder.join(format!("{name}.rs"));
+        // Its application asks waitid, which nix does not have for macOS, as it has no epoll.
+        let of_linux = name.starts_with("curious") || source.contains("sys::epoll");
         fs::create_dir_all(&folder)
             .and_then(|()| fs::write(&file, source))
             .map_err(|error| Problem::new(&file, 0, error.to_string()))?;
         let path = file.display().to_string();
-        // Its application asks waitid, which nix does not have for macOS.
-        let here = match name == "curious" {
+        let here = match of_linux {
             true => "#[cfg(target_os = \"linux\")]\n",
             false => "",
         };
@@ -239,22 +247,53 @@ fn wrong_answers(course: &Course, out: &Path) -> Result<Vec<(String, String)>, P
 /// What `main` is called in a file of the course, and here.
 const MAIN: &str = "fn main() -> ExitCode {";
 const PUBLIC_MAIN: &str = "pub fn main() -> ExitCode {";
+const SHORT_MAIN: &str = "fn main() -> io::Result<()> {"; // in stages
 
-/// `webserver3h` with an application of the tests built in, `changed/curious.rs`.
-fn curious(course: &Course) -> Result<String, Problem> {
-    let server = course.program("webserver3h");
+/// A server with an application of the tests built in, `changed/curious.rs`.
+fn curious(course: &Course, name: &str) -> Result<String, Problem> {
+    let server = course.program(name);
     let server = server.map(Program::source).unwrap_or_default();
     let file = course.root.join("tests/changed/curious.rs");
     let application = fs::read_to_string(&file);
     let application = application.map_err(|error| Problem::new(&file, 0, error.to_string()))?;
     let loads = "apps::load(&options.application)?";
     if server.matches(loads).count() != 1 || server.matches(MAIN).count() != 1 {
-        let what = "webserver3h loads its application otherwise";
-        return Err(Problem::new(&file, 0, what.to_string()));
+        let what = format!("{name} loads its application otherwise");
+        return Err(Problem::new(&file, 0, what));
     }
     let own = "{ start_programs(); Box::new(curious) as Box<dyn Application> }";
     let server = server.replace(loads, own).replace(MAIN, PUBLIC_MAIN);
     Ok(server + "\n" + &application)
+}
+
+/// `webserver4a` whose workers end at once, `changed/dying.rs`, and whose longest pause
+/// is one that a test can wait for.
+fn dying(course: &Course) -> Result<Option<String>, Problem> {
+    let Some(server) = course.program("webserver4a") else {
+        return Ok(None);
+    };
+    let mut server = server.source();
+    let file = course.root.join("tests/changed/dying.rs");
+    let dying = fs::read_to_string(&file);
+    let dying = dying.map_err(|error| Problem::new(&file, 0, error.to_string()))?;
+    for (old, new) in [
+        (MAIN, PUBLIC_MAIN),
+        (
+            "fn run(options: Options) -> gateway::Result<()> {\n",
+            "$    end_children();\n",
+        ),
+        (
+            "LONGEST_PAUSE: Duration = Duration::from_secs(10)",
+            "LONGEST_PAUSE: Duration = Duration::from_millis(800)",
+        ),
+    ] {
+        if server.matches(old).count() != 1 {
+            let what = format!("webserver4a has no `{}`", old.trim());
+            return Err(Problem::new(&file, 0, what));
+        }
+        server = server.replace(old, &new.replace('$', old));
+    }
+    Ok(Some(server + "\n" + &dying))
 }
 
 /// The programs with a handler for SIGCHLD, as handler.NAME, with another `main`: it
@@ -308,6 +347,11 @@ fn wrong(source: String, answer: &toml::Table) -> Result<String, String> {
     let changes = answer.get("change").and_then(|changes| changes.as_array());
     let changes = changes.ok_or("it changes nothing")?;
     let mut source = source.replacen(MAIN, PUBLIC_MAIN, 1);
+    source = source.replacen(
+        &format!("\n{SHORT_MAIN}"),
+        &format!("\npub {SHORT_MAIN}"),
+        1,
+    );
     for change in changes {
         let change = change.as_table().ok_or("a change is a table")?;
         let (from, to) = (text(change, "from")?, text(change, "to")?);

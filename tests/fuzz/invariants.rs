@@ -71,7 +71,7 @@ fn check_refusal(error: gateway::Error) {
 
 /// httparse takes whatever we take, and reads the same in it. It knows no HTTP/1.2
 /// and no target that is not UTF-8.
-fn check_head(bytes: &[u8], head: &Head) {
+pub fn check_head(bytes: &[u8], head: &Head) {
     let mut fields = [httparse::EMPTY_HEADER; LIMITS.max_fields];
     let mut theirs = httparse::Request::new(&mut fields);
     match theirs.parse(bytes) {
@@ -198,7 +198,7 @@ fn check_body(framing: Framing, bytes: &[u8]) -> Result<Vec<u8>, Refused> {
 }
 
 /// The content of these chunks, with httparse for their sizes.
-fn of_chunks(mut bytes: &[u8]) -> Vec<u8> {
+pub fn of_chunks(mut bytes: &[u8]) -> Vec<u8> {
     let mut content = Vec::new();
     loop {
         let zeros = bytes.iter().take_while(|byte| **byte == b'0').count();

@@ -4,8 +4,10 @@ What they see they write into files of the folder in which the server runs, or i
 wsgi.errors, where the tests find it.
 """
 
+import functools
 import gc
 import json
+import operator
 import os
 import subprocess
 import sys
@@ -407,6 +409,30 @@ def other_thread_runs(environ, start_response):
     over.set()
     thread.join()
     return [body]
+
+
+answered = []
+three = threading.Event()
+
+
+def meanwhile(environ, start_response):
+    """How many others are answered while a thread computes, and while it waits for three of
+    them. The counts stand in one call of C's with that, so that nobody comes between."""
+    long = {
+        "/compute": functools.partial(max, range(10_000_000)),
+        "/wait": three.wait,
+    }.get(environ["PATH_INFO"])
+    text = ""
+    if long:
+        calls = [answered.__len__, long, answered.__len__]
+        before, _, after = tuple(map(operator.methodcaller("__call__"), calls))
+        text = str(after - before)
+    else:
+        answered.append(1)
+        if len(answered) == 6:
+            three.set()
+    start_response("200 OK", PLAIN)
+    return [text.encode()]
 
 
 def flags(environ, start_response):

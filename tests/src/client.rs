@@ -132,6 +132,19 @@ impl Client {
         bytes
     }
 
+    /// Whether the server has closed the connection by now, and there is nothing to read.
+    pub fn is_closed(&mut self) -> bool {
+        let set = self.stream.set_nonblocking(true);
+        set.expect("every socket takes this flag");
+        let closed = match self.stream.peek(&mut [0]) {
+            Ok(read) => read == 0,
+            Err(error) => error.kind() == ErrorKind::ConnectionReset,
+        };
+        let set = self.stream.set_nonblocking(false);
+        set.expect("every socket takes this flag");
+        closed
+    }
+
     /// Everything up to the first `end` in it, or up to the end of the
     /// connection. For an answer whose connection stays open after it.
     pub fn read_until(&mut self, end: &str) -> String {

@@ -262,8 +262,9 @@ pub fn is_frozen_by_a_stopped_child(server: &Server) -> bool {
 }
 
 /// Connects clients who say nothing until the server has ended, `most` at most,
-/// and gives them.
+/// and gives them. If it has children before, they are all it will have.
 pub fn crowd(server: &mut Server, most: usize) -> Vec<Client> {
+    let stay = !server.wait_until_idle().is_empty();
     let mut clients = Vec::new();
     while clients.len() < most && server.is_running() {
         // The server may end at any time.
@@ -272,7 +273,7 @@ pub fn crowd(server: &mut Server, most: usize) -> Vec<Client> {
         };
         clients.push(client);
         wait_for("a child, or the end of the server", || {
-            let served = server.children().len() >= clients.len();
+            let served = stay || server.children().len() >= clients.len();
             (served || !server.is_running()).then_some(())
         });
     }

@@ -2,6 +2,8 @@
 
 #[cfg(target_os = "linux")]
 use std::io::Read;
+#[cfg(target_os = "linux")]
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,6 +21,8 @@ pub struct Process {
     pub state: char,
     /// The processor time that it has used, in the kernel's ticks, where the system tells.
     pub ticks: Option<u64>,
+    /// How many threads it has, where the system tells.
+    pub threads: Option<u32>,
 }
 
 /// All processes of this system.
@@ -46,8 +50,27 @@ pub fn group(number: u32) -> Vec<Process> {
     // The call tells a group in a tenth of the time that `/proc/PID/stat` takes.
     numbers()
         .filter(|pid| group_of(*pid) == Some(number))
-        .filter_map(one)
+        .filter_map(|pid| one(pid).map(with_threads))
         .collect()
+}
+
+/// The process as it is with all its threads: its state is that of the first, and so it
+/// may seem to sleep while another runs.
+#[cfg(target_os = "linux")]
+fn with_threads(process: Process) -> Process {
+    if process.state != 'S' || process.threads == Some(1) {
+        return process;
+    }
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", process.pid));
+    let mut tasks = tasks.into_iter().flatten().flatten();
+    let running = tasks.find_map(|task| {
+        let thread = read(&task.path().join("stat"))?;
+        matches!(thread.state, 'R' | 'D').then_some(thread.state)
+    });
+    Process {
+        state: running.unwrap_or(process.state),
+        ..process
+    }
 }
 
 /// The processes of a group.
@@ -84,23 +107,31 @@ fn group_of(pid: u32) -> Option<u32> {
 /// The process of that number, if there is one.
 #[cfg(target_os = "linux")]
 fn one(pid: u32) -> Option<Process> {
+    let process = read(Path::new(&format!("/proc/{pid}/stat")))?;
+    Some(Process { pid, ..process })
+}
+
+/// The process or the thread that such a file is about.
+#[cfg(target_os = "linux")]
+fn read(file: &Path) -> Option<Process> {
     // `PID (NAME) STATE PARENT GROUP ...`, and NAME may hold what it likes.
     let mut stat = [0; 1024];
-    let mut file = std::fs::File::open(format!("/proc/{pid}/stat")).ok()?;
+    let mut file = std::fs::File::open(file).ok()?;
     let length = file.read(&mut stat).ok()?; // the kernel gives it in one piece
     let stat = String::from_utf8_lossy(&stat[..length]);
     let (_, rest) = stat.rsplit_once(')')?;
     let mut words = rest.split_ascii_whitespace();
     Some(Process {
-        pid,
+        pid: 0,
         state: words.next()?.chars().next()?,
         parent: words.next()?.parse().ok()?,
         group: words.next()?.parse().ok()?,
         ticks: {
-            let mut times = words.skip(8).map(str::parse);
+            let mut times = words.by_ref().skip(8).map(str::parse);
             let (user, system): (u64, u64) = (times.next()?.ok()?, times.next()?.ok()?);
             Some(user + system)
         },
+        threads: words.nth(4)?.parse().ok(),
     })
 }
 
@@ -120,6 +151,7 @@ fn list() -> Vec<Process> {
                 group: number()?,
                 state: words.next()?.chars().next()?,
                 ticks: None,
+                threads: None,
             })
         })
         .collect()

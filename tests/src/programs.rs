@@ -44,6 +44,14 @@ pub fn executable(program: &str) -> PathBuf {
         .clone()
 }
 
+/// Whether a program, given as it is typed, has here what it waits with: some need epoll,
+/// which is Linux's own.
+pub fn runs_here(program: &str) -> bool {
+    let name = program.split_whitespace().next().unwrap_or_default();
+    let of_linux = |program: &Program| program.source().contains("extern crate no_epoll");
+    cfg!(target_os = "linux") || !course().program(name).is_some_and(of_linux)
+}
+
 /// The path of `webserver2` with all frameworks, from the top of the repository;
 /// built in a target folder of its own, so that `target/debug` keeps the small one.
 ///
@@ -135,21 +143,28 @@ fn write_elsewhere(file: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Copies a program, with this port where it has 8888 in its text, if it has; whether it
-/// has.
+/// has. Without a port it gets another name and stays one file.
 fn copy_with_port(program: &Path, file: &Path, port: Option<u16>) -> bool {
+    let folder = file.parent().unwrap_or(Path::new("."));
+    if port.is_none() && cfg!(target_os = "linux") {
+        let _ = fs::remove_file(file); // another one, which may still be ending
+        let linked = fs::create_dir_all(folder).and_then(|()| fs::hard_link(program, file));
+        if linked.is_ok() {
+            return false;
+        }
+    }
     let mut bytes = fs::read(program).expect("it has been built");
     let mut places = Vec::new();
     if let Some(port) = port {
         let here = format!("127.0.0.1:{port}");
-        let digits = "the port has four digits, as the page's has";
-        assert_eq!(ADDRESS.len(), here.len(), "{digits}");
         let address = Regex::new(&regex::escape(ADDRESS)).expect("it is escaped");
         places.extend(address.find_iter(&bytes).map(|found| found.start()));
+        let fits = places.is_empty() || ADDRESS.len() == here.len();
+        assert!(fits, "the port {port} has four digits, as the page's has");
         for at in &places {
             bytes[*at..at + here.len()].copy_from_slice(here.as_bytes());
         }
     }
-    let folder = file.parent().unwrap_or(Path::new("."));
     let copied = fs::create_dir_all(folder).and_then(|()| {
         let _ = fs::remove_file(file); // another one, which may still be ending
         write_elsewhere(file, &bytes)?;

@@ -45,6 +45,9 @@ static BUILT: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
     for (package, kind, program) in [
         ("part2", "--bin", "webserver2"),
         ("part3h", "--bin", "webserver3h"),
+        ("part4", "--bin", "webserver4a"),
+        ("part4", "--bin", "webserver4b"),
+        ("part4", "--bin", "webserver4c"),
         ("apps", "--example", "bare_fork"),
     ] {
         let mut cargo = cargo();
@@ -94,7 +97,8 @@ pub fn target() -> PathBuf {
     book::root().join("target/tmp/python")
 }
 
-/// A program with Python inside, `webserver2` or `webserver3h`.
+/// A program with Python inside: `webserver2`, `webserver3h`, `webserver4a`, `webserver4b` or
+/// `webserver4c`.
 ///
 /// # Panics
 ///

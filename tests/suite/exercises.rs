@@ -27,7 +27,7 @@ use tests::answer::Answer;
 use tests::client::{get, Client, End};
 use tests::experiments::{children_that_end_together, silent_client, silent_clients, END};
 use tests::processes::{state, Process};
-use tests::programs::{command, course};
+use tests::programs::{command, course, runs_here};
 use tests::server::{Group, Server, Setup};
 use tests::{has_tool, left_out};
 
@@ -44,6 +44,9 @@ type Check = fn(&str) -> Result<(), String>;
 /// from and on the wrong answers, which it must refuse for what is wrong with them, and
 /// on the solution, which it must not. `seen` is what it says of the first.
 fn exercise(name: &str, start: &str, seen: &str, solution: &str, check: Check) {
+    if !runs_here(solution) {
+        return tests::say(&format!("not checked: {name}, which needs Linux"));
+    }
     let answers = wrong_answers(name);
     if let Ok(program) = std::env::var("PROGRAM") {
         let Err(error) = check(&program) else {
@@ -2082,6 +2085,643 @@ fn asks_the_date() {
             }
             let zombies = server.lasting_zombies();
             ensure(zombies == 0, format!("it leaves {zombies} zombies"))
+        },
+    );
+}
+
+/// The lines about requests that a server of Part 4 has printed, by this form.
+fn lines_about_requests(server: &Server, form: &str) -> Vec<Vec<String>> {
+    let form = Regex::new(form).expect("it is one");
+    let output = server.output_when_idle();
+    let lines = output.lines().filter_map(|line| form.captures(line));
+    let groups = lines.map(|found| found.iter().skip(1).flatten().map(text).collect());
+    return groups.collect();
+
+    fn text(found: regex::Match<'_>) -> String {
+        found.as_str().to_string()
+    }
+}
+
+#[test]
+fn numbered_workers() {
+    exercise(
+        "numbered_workers",
+        "workers_before_clients echoapp:app",
+        "of 6 requests 0 have a line that begins with the number of a worker",
+        "numbered_workers echoapp:app",
+        |program| {
+            let server = serve(&format!("{program} --workers 3"))?;
+            for _ in 0..2 {
+                // Each of them has a worker, and so each worker has one of them.
+                let mut clients = [(); 3].map(|()| server.connect());
+                for client in &mut clients {
+                    client.send(HALF);
+                    server.wait_until_idle();
+                }
+                for mut client in clients {
+                    let (answer, _) = client.send("67890").read_to_end();
+                    ensure(echoes(&answer, "1234567890"), "a client is not answered")?;
+                }
+            }
+            let lines = lines_about_requests(&server, r"^worker (\d+), pid (\d+), master pid \d+$");
+            let of = lines.len();
+            let count =
+                format!("of 6 requests {of} have a line that begins with the number of a worker");
+            ensure(of == 6, count)?;
+            let pairs: BTreeSet<Vec<String>> = lines.into_iter().collect();
+            let numbers: BTreeSet<&str> = pairs.iter().map(|pair| &pair[0][..]).collect();
+            let pids: BTreeSet<&str> = pairs.iter().map(|pair| &pair[1][..]).collect();
+            let stay = "the number of a worker changes";
+            ensure(pids.len() == 3 && pairs.len() <= 3, stay)?;
+            let all = format!("the numbers of three workers are {numbers:?}");
+            ensure(numbers.into_iter().eq(["1", "2", "3"]), all)
+        },
+    );
+}
+
+#[test]
+fn counted_together() {
+    exercise(
+        "counted_together",
+        "workers_before_clients echoapp:app",
+        "of 5 requests 0 have a number",
+        "counted_together echoapp:app",
+        |program| {
+            let server = serve(&format!("{program} --workers 2"))?;
+            let mut slow = server.connect();
+            slow.send(HALF);
+            server.wait_until_idle();
+            for _ in 0..3 {
+                server.connect().ask(&get("/"));
+            }
+            let (answer, _) = slow.send("67890").read_to_end();
+            ensure(echoes(&answer, "1234567890"), "a client is not answered")?;
+            server.connect().ask(&get("/"));
+            let form = r"^request (\d+), worker pid (\d+), master pid \d+$";
+            let lines = lines_about_requests(&server, form);
+            let count = format!("of 5 requests {} have a number", lines.len());
+            ensure(lines.len() == 5, count)?;
+            let workers: BTreeSet<&str> = lines.iter().map(|line| &line[1][..]).collect();
+            ensure(workers.len() == 2, "one worker has answered them all")?;
+            let numbers: Vec<&str> = lines.iter().map(|line| &line[0][..]).collect();
+            let all = format!("the requests have the numbers {numbers:?}");
+            ensure(numbers == ["1", "2", "3", "4", "5"], all)
+        },
+    );
+}
+
+#[test]
+fn which_thread() {
+    exercise(
+        "which_thread",
+        "webserver4b echoapp:app",
+        "of 4 requests 0 name their thread",
+        "which_thread echoapp:app",
+        |program| {
+            let server = serve(&format!("{program} --workers 2 --threads 2"))?;
+            let mut held: Vec<Client> = (0..4).map(|_| server.connect()).collect();
+            held.iter_mut().for_each(|client| _ = client.send(HALF));
+            server.wait_until_idle();
+            for client in &mut held {
+                let (answer, _) = client.send("67890").read_to_end();
+                ensure(echoes(&answer, "1234567890"), "a client is not answered")?;
+            }
+            let form = r"^worker pid (\d+), thread (\d+), master pid \d+$";
+            let lines = lines_about_requests(&server, form);
+            let count = format!("of 4 requests {} name their thread", lines.len());
+            ensure(lines.len() == 4, count)?;
+            let pairs: BTreeSet<[&str; 2]> = lines
+                .iter()
+                .map(|line| [&line[0][..], &line[1][..]])
+                .collect();
+            let workers: BTreeSet<&str> = pairs.iter().map(|[worker, _]| *worker).collect();
+            ensure(workers.len() == 2, "one worker has answered them all")?;
+            let numbers: Vec<&str> = pairs.iter().map(|[_, number]| *number).collect();
+            let all = format!("the threads of a worker have the numbers {numbers:?}");
+            ensure(numbers == ["1", "2", "1", "2"], all)
+        },
+    );
+}
+
+/// Only Linux tells how many threads a process has.
+#[cfg(target_os = "linux")]
+#[test]
+fn threads_when_needed() {
+    exercise(
+        "threads_when_needed",
+        "webserver4b echoapp:app",
+        "there are 4 threads before the first client",
+        "threads_when_needed echoapp:app",
+        |program| {
+            let server = serve(&format!("{program} --workers 1 --threads 3"))?;
+            let threads = || {
+                let worker = server.wait_until_idle();
+                worker.iter().filter_map(|child| child.threads).sum::<u32>()
+            };
+            server.wait_for_children(1);
+            let early = threads();
+            let found = format!("there are {early} threads before the first client");
+            ensure(early == 1, found)?;
+            for _ in 0..4 {
+                let (answer, _) = server.connect().exchange(get("/").as_bytes());
+                ensure(echoes(&answer, ""), "a client is not answered")?;
+                server.wait_until_idle();
+            }
+            let one = threads();
+            let found = format!("{one} threads for four clients who came one after another");
+            ensure(one == 2, found)?;
+            let mut held: Vec<Client> = (0..4).map(|_| server.connect()).collect();
+            held.iter_mut().for_each(|client| _ = client.send(HALF));
+            let most = threads();
+            let heads = server.output().matches("< POST ").count();
+            let found = format!("of three clients that wait for something, {heads} have a thread");
+            ensure(heads == 3, found)?;
+            ensure(most == 4, format!("there are {most} threads at last"))?;
+            for client in &mut held {
+                let (answer, _) = client.send("67890").read_to_end();
+                ensure(echoes(&answer, "1234567890"), "a client is not answered")?;
+            }
+            Ok(())
+        },
+    );
+}
+
+#[test]
+fn too_long() {
+    exercise(
+        "too_long",
+        "webserver4a echoapp:app",
+        "its worker goes on after eight seconds",
+        "too_long echoapp:app",
+        |program| {
+            const SHORT: Duration = Duration::from_millis(1_500);
+            const LONG: Duration = Duration::from_secs(8);
+            let mut server = serve(&format!("{program} --workers 1"))?;
+            let first = tests::wait_for("a worker, or the server's end", || {
+                let children = server.children();
+                (children.len() == 1 || server.ended().is_some()).then_some(children)
+            });
+            ensure(server.ended().is_none(), "the server has ended")?;
+            let first = first[0].pid;
+            let mut slow = server.connect();
+            let began = Instant::now();
+            slow.send(HALF);
+            slow.read_until_within("no end", LONG);
+            let took = began.elapsed();
+            ensure(server.ended().is_none(), "the server has ended")?;
+            ensure(took < LONG, "its worker goes on after eight seconds")?;
+            let early = format!("its worker was ended after {took:?}");
+            ensure(took > SHORT, early)?;
+
+            let mut quick = server.connect();
+            let answer = quick.try_send(get("/")).read_to_end().0;
+            ensure(echoes(&answer, ""), "nobody takes its place")?;
+            let second = server.wait_for_children(1)[0].pid;
+            ensure(first != second, "it is the same worker")?;
+            // One that has answered may sleep for longer than an answer may take.
+            thread::sleep(Duration::from_secs(3));
+            let (answer, _) = server.connect().exchange(get("/").as_bytes());
+            ensure(echoes(&answer, ""), "nobody answers after three seconds")?;
+            let third = server.wait_for_children(1)[0].pid;
+            ensure(second == third, "who has nothing to do is ended, too")?;
+            let told = server.errors_when_idle();
+            let signal = told.contains(&format!("worker pid {first}: signal: "));
+            ensure(signal, format!("it says {told:?} of the worker"))
+        },
+    );
+}
+
+#[test]
+fn retires() {
+    exercise(
+        "retires",
+        "webserver4a echoapp:app",
+        "a worker has answered 12 requests",
+        "retires echoapp:app",
+        |program| {
+            let server = serve(&format!("{program} --workers 1"))?;
+            for number in 1..=12 {
+                let (answer, end) = server.connect().exchange(get("/").as_bytes());
+                let served = echoes(&answer, "") && end == End::Closed;
+                ensure(served, format!("client {number} was not answered"))?;
+            }
+            let lines = lines_about_requests(&server, r"^worker pid (\d+), master pid \d+$");
+            let mut answers: Vec<(String, usize)> = Vec::new();
+            for line in lines {
+                match answers.last_mut() {
+                    Some((pid, count)) if *pid == line[0] => *count += 1,
+                    _ => answers.push((line[0].clone(), 1)),
+                }
+            }
+            let counts: Vec<usize> = answers.iter().map(|(_, count)| *count).collect();
+            let most = counts.iter().max().copied().unwrap_or_default();
+            let many = format!("a worker has answered {most} requests");
+            ensure(most <= 5, many)?;
+            ensure(
+                counts == [5, 5, 2],
+                format!("the workers answered {counts:?}"),
+            )?;
+            let told = server.errors_when_idle();
+            let failed = format!("the server takes it for a failure: {told:?}");
+            ensure(told.is_empty(), failed)
+        },
+    );
+}
+
+#[test]
+fn says_how_many() {
+    exercise(
+        "says_how_many",
+        "reads_who_is_ready",
+        "it says []",
+        "says_how_many",
+        |program| {
+            let server = serve(program)?;
+            let mut told = Vec::new();
+            let mut says = |number: &str| -> Result<(), String> {
+                told.push(format!("{number} clients"));
+                let lines = || -> Vec<String> {
+                    let output = server.output();
+                    let lines = output.lines().filter(|line| line.ends_with(" clients"));
+                    lines.map(str::to_string).collect()
+                };
+                let right = lines() == told || server.comes_to_rest() && lines() == told;
+                ensure(right, format!("it says {:?}, and not {told:?}", lines()))
+            };
+            let silent = server.connect();
+            says("1")?;
+            let mut asks = server.connect();
+            says("2")?;
+            asks.try_send(get("/")).read_to_end();
+            says("1")?;
+            drop(silent);
+            says("0")
+        },
+    );
+}
+
+#[test]
+fn a_second_each() {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    exercise(
+        "a_second_each",
+        "reads_who_is_ready",
+        "a silent client is still there after 40 visits",
+        "a_second_each",
+        |program| {
+            // There is always somebody who has something to say. (On a busy machine
+            // there may not be; then it is done again.)
+            let is_left = |server: &Server| loop {
+                let mut silent = server.connect();
+                let mut last = Instant::now();
+                let mut pause = Duration::ZERO;
+                for _ in 0..40 {
+                    thread::sleep(PATIENCE / 10);
+                    server.connect().try_send(get("/")).read_to_end();
+                    pause = pause.max(last.elapsed());
+                    last = Instant::now();
+                    if silent.is_closed() {
+                        break;
+                    }
+                }
+                if pause < PATIENCE * 3 / 4 {
+                    return !silent.is_closed();
+                }
+            };
+            let server = serve(program)?;
+            let why = "a silent client is still there after 40 visits";
+            ensure(!is_left(&server), why)?;
+
+            let connect = |_| {
+                thread::sleep(PATIENCE / 4);
+                (Instant::now(), server.connect())
+            };
+            let clients: Vec<(Instant, Client)> = (0..4).map(connect).collect();
+            for (began, mut client) in clients {
+                let (_, end) = client.read_to_end();
+                let given = began.elapsed();
+                ensure(end == End::Closed, format!("a silent client got {end:?}"))?;
+                ensure(given >= PATIENCE, format!("a client was given {given:?}"))?;
+            }
+            ensure(server.comes_to_rest(), "it runs although nothing happens")
+        },
+    );
+}
+
+#[test]
+fn to_the_empty_line() {
+    exercise(
+        "to_the_empty_line",
+        "ten_thousand",
+        "half a request is answered",
+        "to_the_empty_line",
+        |program| {
+            const FIELDS: &str = "GET / HTTP/1.1\r\nHost: x\r\n";
+            let server = serve(program)?;
+            let (mut first, mut second) = (server.connect(), server.connect());
+            // What one has said last and the other first would be an empty line.
+            first.try_send(FIELDS);
+            server.wait_until_idle();
+            second.try_send(format!("\r\n{FIELDS}"));
+            server.wait_until_idle();
+            let early = [first.read_now(), second.read_now()].concat();
+            ensure(early.is_empty(), "half a request is answered")?;
+            for client in [&mut first, &mut second] {
+                for piece in ["\r", "\n"] {
+                    client.try_send(piece);
+                    server.wait_until_idle();
+                }
+                let answer = client.read_now();
+                let answered = answer.ends_with(b"Hello, World!\n");
+                ensure(answered, "a request in three pieces is not answered")?;
+            }
+            Ok(())
+        },
+    );
+}
+
+#[test]
+fn oldest_first() {
+    exercise(
+        "oldest_first",
+        "ten_thousand",
+        "who comes last is not served",
+        "oldest_first",
+        |program| {
+            let server = Setup::new(program).most_descriptors(20).start()?;
+            let mut clients: Vec<Client> = (0..40).map(|_| server.connect()).collect();
+            server.wait_until_idle();
+            let is_served = |client: &mut Client| {
+                client.try_send(get("/"));
+                server.wait_until_idle();
+                client.read_now().ends_with(b"Hello, World!\n")
+            };
+            ensure(is_served(&mut clients[39]), "who comes last is not served")?;
+            ensure(clients[0].is_closed(), "the first is still there")?;
+            let late = is_served(&mut clients[27]);
+            ensure(late, "one who came late was hung up on")
+        },
+    );
+}
+
+#[test]
+fn ten_and_no_more() {
+    exercise(
+        "ten_and_no_more",
+        "ten_thousand",
+        "it has 15 clients",
+        "ten_and_no_more",
+        |program| {
+            let server = serve(program)?;
+            server.wait_until_idle(); // its first line comes before all of them are open
+            let before = server.descriptors();
+            let mut clients: Vec<Client> = (0..15).map(|_| server.connect()).collect();
+            let rests = server.comes_to_rest();
+            ensure(rests, "it runs while it has its ten clients")?;
+            let held = server.descriptors() - before;
+            ensure(held <= 10, format!("it has {held} clients"))?;
+            ensure(!clients[10].is_closed(), "the eleventh was hung up on")?;
+            for number in [0, 10, 14] {
+                clients[number].try_send(get("/"));
+                server.wait_until_idle();
+                let served = clients[number].read_now().ends_with(b"Hello, World!\n");
+                ensure(
+                    served == (number < 14),
+                    "nobody takes the place of one who has left",
+                )?;
+            }
+            Ok(())
+        },
+    );
+}
+
+#[test]
+fn time_to_leave() {
+    exercise(
+        "time_to_leave",
+        "ten_thousand",
+        "the connection ended with a reset",
+        "time_to_leave",
+        |program| {
+            const HELLO: &str = "Hello, World!\n";
+            let server = serve(program)?;
+            server.wait_until_idle(); // its first line comes before all of them are open
+            let before = server.descriptors();
+            let mut stays = server.connect();
+            let answer = stays.try_send(get("/")).read_until(HELLO);
+            ensure(answer.ends_with(HELLO), "a client is not answered")?;
+            let why = "it runs while a client takes its time to leave";
+            ensure(server.comes_to_rest(), why)?;
+            let why = "the client is not told that the answer is over";
+            ensure(stays.is_closed(), why)?;
+
+            let mut says_much = server.connect();
+            says_much.try_send("x".repeat(5_000));
+            server.wait_until_idle();
+            ensure(says_much.takes("x"), "the connection ended with a reset")?;
+            let (answer, _) = says_much.read_to_end();
+            ensure(answer.ends_with(HELLO.as_bytes()), "an answer is lost")?;
+
+            drop((stays, says_much));
+            server.wait_until_idle();
+            let left = server.descriptors() - before;
+            ensure(left == 0, format!("{left} are there that have left"))
+        },
+    );
+}
+
+/// Requests, one behind the other in pieces of different sizes, and the lines that an
+/// exercise should show of each.
+fn shows(program: &str, requests: &[(&str, String, String)]) -> Result<(), String> {
+    let bytes: String = requests.iter().map(|(_, bytes, _)| &bytes[..]).collect();
+    for size in [1000, 7, 1] {
+        let story = crate::my_machine::story(program, size, bytes.as_bytes())?;
+        let mut lines = story.lines();
+        for (what, _, wanted) in requests {
+            let shown: Vec<&str> = lines.by_ref().take(wanted.lines().count()).collect();
+            let shown = shown.join("\n");
+            let error = format!("{what} came as {shown:?}, in pieces of {size}");
+            ensure(shown == *wanted, error)?;
+        }
+        let more = lines.next();
+        ensure(more.is_none(), format!("behind all requests came {more:?}"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn in_chunks() {
+    exercise(
+        "in_chunks",
+        "my_machine",
+        "this machine reads no chunks yet",
+        "in_chunks",
+        |program| {
+            const HEAD: &str = "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+            const NEXT: &str = "GET /b HTTP/1.1\r\nHost: x\r\n\r\n";
+            let taken = [
+                (
+                    "two chunks",
+                    "5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n",
+                    " \"hello!\"",
+                ),
+                ("no chunk", "0\r\n\r\n", ""),
+                (
+                    "a chunk of A bytes",
+                    "A\r\n0123456789\r\n0\r\n\r\n",
+                    " \"0123456789\"",
+                ),
+                ("an extension", "5;a=b\r\nhello\r\n0\r\n\r\n", " \"hello\""),
+                (
+                    "a field behind the last chunk",
+                    "5\r\nhello\r\n0\r\nX: y\r\n\r\n",
+                    " \"hello\"",
+                ),
+            ];
+            let taken = taken.map(|(what, chunks, body)| {
+                let wanted = format!("POST /a{body} whole\nGET /b whole");
+                (what, [HEAD, chunks, NEXT].concat(), wanted)
+            });
+            shows(program, &taken)?;
+            for (what, chunks) in [
+                (
+                    "a chunk that is longer than it says",
+                    "2\r\nabc\r\n0\r\n\r\n",
+                ),
+                ("a size of +2", "+2\r\nab\r\n0\r\n\r\n"),
+                ("a size of no digits", "\r\nab\r\n0\r\n\r\n"),
+                ("a bare line feed", "2\nab\r\n0\r\n\r\n"),
+            ] {
+                let bytes = [HEAD, chunks, NEXT].concat();
+                for size in [1000, 1] {
+                    let story = crate::my_machine::story(program, size, bytes.as_bytes())?;
+                    let refused = story.contains(" 400 ") && !story.contains("GET /b");
+                    ensure(refused, format!("{what} came as {story:?}"))?;
+                }
+            }
+            Ok(())
+        },
+    );
+}
+
+#[test]
+fn last_request() {
+    exercise(
+        "last_request",
+        "my_machine",
+        "Connection: close",
+        "last_request",
+        |program| {
+            let head = "POST /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+            let bytes = format!("{head}Content-Length: 2\r\n\r\nab");
+            let wanted = "POST /a \"ab\" whole".to_string();
+            shows(program, &[("the body of the last request", bytes, wanted)])?;
+            let last = "POST /a whole";
+            let more = "POST /a whole\nGET /b whole";
+            for (version, fields, wanted) in [
+                ("1.1", "Connection: close\r\n", last),
+                ("1.1", "Connection: Close\r\n", last),
+                ("1.1", "Connection: upgrade, close\r\n", last),
+                ("1.1", "Connection: upgrade\r\nConnection: close\r\n", last),
+                ("1.1", "Connection: closed\r\n", more),
+                ("1.1", "", more),
+                ("1.0", "", last),
+                ("1.0", "Connection: Keep-Alive\r\n", more),
+                ("1.0", "Connection: keep-alive, close\r\n", last),
+            ] {
+                let head = format!("POST /a HTTP/{version}\r\nHost: x\r\n{fields}");
+                let fields = fields.trim_end().replace("\r\n", " and ");
+                let what = format!("what follows a request of HTTP/{version} with {fields:?}");
+                let bytes = format!("{head}\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n");
+                let story = crate::my_machine::story(program, 7, bytes.as_bytes())?;
+                ensure(story == wanted, format!("{what} came as {story:?}"))?;
+            }
+            Ok(())
+        },
+    );
+}
+
+/// A POST of these bytes to a server that keeps its connection.
+fn post(body: &[u8], fields: &str) -> Vec<u8> {
+    let length = body.len();
+    let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n{fields}");
+    [head.as_bytes(), b"\r\n", body].concat()
+}
+
+#[test]
+fn echoes_bodies() {
+    exercise(
+        "echoes_bodies",
+        "in_time",
+        "got \"Hello, World!",
+        "echoes_bodies",
+        |program| {
+            let server = &serve(program)?;
+            let close = "Connection: close\r\n";
+            let (bytes, end) = server.connect().exchange(&post(b"first\n", close));
+            let first = Answer::parse(&bytes, end)?;
+            ensure(
+                first.body == b"first\n",
+                format!("the first got {:?}", first.text()),
+            )?;
+            let two = [post(b"one\n", ""), post(b"two\n", close)].concat();
+            let (bytes, _) = server.connect().exchange(&two);
+            let text = String::from_utf8_lossy(&bytes);
+            let second = text.rsplit("\r\n\r\n").next().unwrap_or_default();
+            ensure(
+                second == "two\n",
+                format!("the second answer of a connection is {second:?}"),
+            )?;
+            let long = b"in two pieces".repeat(1000); // more than is read at once
+            let (bytes, end) = server.connect().exchange(&post(&long, close));
+            let answer = Answer::parse(&bytes, end)?;
+            let length = answer.body.len();
+            ensure(
+                answer.body == long,
+                format!("a body in two pieces, of 13,000 bytes, got {length}"),
+            )?;
+            let (bytes, end) = server.connect().exchange(&post(b"\xff\x00\xfe", close));
+            let answer = Answer::parse(&bytes, end)?;
+            ensure(
+                answer.body == b"\xff\x00\xfe",
+                format!("bytes that are no text got {:?}", answer.body),
+            )
+        },
+    );
+}
+
+#[test]
+fn three_and_out() {
+    exercise(
+        "three_and_out",
+        "in_time",
+        "5 answers",
+        "three_and_out",
+        |program| {
+            let server = &serve(program)?;
+            let requests = "GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(5);
+            for client in ["one client", "the next client"] {
+                let (bytes, end) = server.connect().exchange(requests.as_bytes());
+                let text = String::from_utf8_lossy(&bytes);
+                let answers: Vec<&str> = text.split("HTTP/1.1 ").skip(1).collect();
+                let count = answers.len();
+                ensure(count == 3, format!("{client} got {count} answers"))?;
+                let says = |answer: &&str| answer.contains("\r\nConnection: close\r\n");
+                let (last, before) = answers.split_last().ok_or("no answer")?;
+                ensure(
+                    says(last),
+                    "the third answer does not say that it is the last",
+                )?;
+                ensure(
+                    !before.iter().any(says),
+                    "an answer before the third says that it is the last",
+                )?;
+                ensure(
+                    end == End::Closed,
+                    format!("the connection ended with {end:?}"),
+                )?;
+            }
+            Ok(())
         },
     );
 }

@@ -15,8 +15,10 @@ mod house;
 mod leftovers;
 mod lines;
 mod my_gateway;
+mod my_machine;
 mod pages;
 mod part3;
+mod part4;
 mod properties;
 #[cfg(feature = "browser")]
 mod published;

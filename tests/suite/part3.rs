@@ -1,7 +1,7 @@
 //! What Part 3 says of its servers, one test for each claim. How a failure is made
 //! certain stands in `tests::experiments`.
 
-mod any_application;
+pub(crate) mod any_application;
 mod children;
 mod client3;
 mod descriptors;

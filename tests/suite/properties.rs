@@ -3,10 +3,14 @@
 //!
 //! `SEED` sets another start for the mutations, `CASES` another number of them.
 
+#[cfg(feature = "frameworks")]
+#[path = "../fuzz/by_hyper.rs"]
+mod by_hyper;
 #[path = "../fuzz/invariants.rs"]
 mod invariants;
+#[path = "../fuzz/machine.rs"]
+mod machine;
 
-use invariants::check;
 use proptest::collection::vec;
 use proptest::prelude::{any, prop_oneof, Just, Strategy};
 use proptest::sample::{select, Index};
@@ -34,7 +38,12 @@ fn the_seeds_hold() {
     let seeds = seeds();
     assert!(seeds.len() >= 40, "{} seeds", seeds.len());
     for (name, bytes) in seeds {
-        let held = catch_unwind(|| check(&bytes));
+        let held = catch_unwind(|| {
+            invariants::check(&bytes);
+            machine::check(&bytes);
+            #[cfg(feature = "frameworks")]
+            by_hyper::check(&bytes);
+        });
         assert!(held.is_ok(), "tests/fuzz/seeds/{name} does not hold");
     }
 }
@@ -157,8 +166,28 @@ fn setting(name: &str, default: u64) -> u64 {
 
 #[test]
 fn mutated_requests_hold() {
+    run(20_000, &request(), |Bytes(request)| {
+        invariants::check(&request);
+    });
+}
+
+/// The same, for all of a connection, cut at some places.
+#[test]
+fn mutated_connections_hold() {
+    let connection = (request(), vec(any::<Index>(), 0..6));
+    run(300, &connection, |(Bytes(request), cuts)| {
+        machine::check(&request);
+        #[cfg(feature = "frameworks")]
+        by_hyper::check(&request);
+        let places = cuts.iter().map(|cut| cut.index(request.len() + 1));
+        machine::check_cut(&request, places.collect());
+    });
+}
+
+/// Checks as many cases of `strategy` as the environment says, or so many.
+fn run<S: Strategy>(cases: u64, strategy: &S, check: impl Fn(S::Value)) {
     let seed = setting("SEED", 9112); // of the RFC's number
-    let cases = setting("CASES", 20_000) as u32;
+    let cases = setting("CASES", cases) as u32;
     println!("to run these again: SEED={seed} CASES={cases}");
     let config = Config {
         cases,
@@ -168,20 +197,23 @@ fn mutated_requests_hold() {
         failure_persistence: None,
         ..Config::default()
     };
-    let seeds: Vec<Vec<u8>> = seeds().into_iter().map(|(_, bytes)| bytes).collect();
-    let request =
-        (select(seeds.clone()), vec(mutation(seeds), 0..6)).prop_map(|(seed, mutations)| {
-            let mut bytes = seed;
-            mutations
-                .iter()
-                .for_each(|mutation| mutation.apply(&mut bytes));
-            Bytes(bytes)
-        });
-    let result = TestRunner::new(config).run(&request, |Bytes(request)| {
-        check(&request);
+    let result = TestRunner::new(config).run(strategy, |value| {
+        check(value);
         Ok(())
     });
     result.unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// A seed, with some changes.
+fn request() -> impl Strategy<Value = Bytes> {
+    let seeds: Vec<Vec<u8>> = seeds().into_iter().map(|(_, bytes)| bytes).collect();
+    (select(seeds.clone()), vec(mutation(seeds), 0..6)).prop_map(|(seed, mutations)| {
+        let mut bytes = seed;
+        mutations
+            .iter()
+            .for_each(|mutation| mutation.apply(&mut bytes));
+        Bytes(bytes)
+    })
 }
 
 /// Bytes that are printed as text.

@@ -14,6 +14,8 @@ mod memory;
 mod names;
 mod pep_3333;
 mod readme;
+mod threads;
+mod workers;
 
 use std::process::{Command, Stdio};
 use tests::answer::Answer;
@@ -26,6 +28,15 @@ const ONE: &str = "webserver2";
 
 /// Each request in a process of its own.
 const FORKING: &str = "webserver3h";
+
+/// Processes that stay, each with an interpreter.
+const STAYING: &str = "webserver4a";
+
+/// Several requests at once in a process.
+const THREADS: &str = "webserver4b";
+
+/// One that waits for all clients at once.
+const LOOP: &str = "webserver4c";
 
 /// The applications of the course, each under its own name and inside wsgiref's
 /// validator.

@@ -437,11 +437,13 @@ fn command(feature: &str, name: &str) -> String {
 // ANCHOR_END: program
 
 // ANCHOR: package
-/// `part2` for `webserver2`, `part3h` for `webserver3h`: the folder of a Python module
-/// may belong to another package of the workspace. None for any other name, of a
-/// solution or a copy such as `my-webserver2`: there the feature is that of `apps`.
+/// `part2` for `webserver2`, `part4` for `webserver4a`: the folder of a Python module may
+/// belong to another package of the workspace. None for any other name, of a solution or
+/// a copy such as `my-webserver2`: there the feature is that of `apps`.
 fn package(program: &str) -> Option<String> {
     let part = program.strip_prefix("webserver")?;
+    let number = part.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let part = if part == "3h" { part } else { number }; // a package of its own
     (!part.is_empty()).then(|| format!("part{part}"))
 }
 // ANCHOR_END: package

@@ -67,15 +67,19 @@ impl Limits {
 // ANCHOR: size
 /// Bytes from `64K` or `1G`: each letter is 1,024 times the one before.
 #[cfg(feature = "clap")]
-fn size(text: &str) -> Result<u64, String> {
+pub(crate) fn size(text: &str) -> Result<u64, String> {
     let sizes = parse_size::Config::new().with_binary();
     let size = sizes.parse_size(text);
     size.map_err(|error| format!("{error}: write bytes, or a size such as 64K, 100M, 2G"))
 }
 
 /// Time from `2s` or `500ms`.
+///
+/// # Errors
+///
+/// Anything else.
 #[cfg(feature = "clap")]
-fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text);
     time.map_err(|error| format!("{error}: write a time such as 2s or 500ms"))
 }
@@ -108,7 +112,7 @@ impl Refused {
     }
 
     /// The same refusal, of the request that begins with these bytes.
-    fn of_request(self, bytes: &[u8]) -> Refused {
+    pub(crate) fn of_request(self, bytes: &[u8]) -> Refused {
         let mut lines = bytes.split(|byte| *byte == b'\n');
         let line = lines.find(|line| !matches!(line, [] | [b'\r']));
         let line = line.unwrap_or_default().trim_ascii_start();
@@ -154,19 +158,19 @@ impl From<Refused> for io::Error {
 // ANCHOR_END: refused_io
 
 // ANCHOR: statuses
-const fn bad_request(why: &'static str) -> Refused {
+pub(crate) const fn bad_request(why: &'static str) -> Refused {
     Refused::new("400 Bad Request", why)
 }
 
-const TOO_LARGE: Refused = Refused::new(
+pub(crate) const TOO_LARGE: Refused = Refused::new(
     "413 Content Too Large",
     "the body is longer than this server takes",
 );
-const TARGET_TOO_LONG: Refused = Refused::new(
+pub(crate) const TARGET_TOO_LONG: Refused = Refused::new(
     "414 URI Too Long",
     "the first line is longer than this server takes",
 );
-const HEAD_TOO_LARGE: Refused = Refused::new(
+pub(crate) const HEAD_TOO_LARGE: Refused = Refused::new(
     "431 Request Header Fields Too Large",
     "the head is longer than this server takes",
 );
@@ -423,7 +427,7 @@ fn authority(target: &[u8]) -> Option<(&[u8], &[u8])> {
 
 // ANCHOR: field
 /// Section 5: a name, a colon, a value.
-fn field(line: &[u8]) -> Result<Field<'_>, Refused> {
+pub(crate) fn field(line: &[u8]) -> Result<Field<'_>, Refused> {
     if line.starts_with(b" ") || line.starts_with(b"\t") {
         return Err(bad_request("a field is folded over two lines"));
     }
@@ -858,7 +862,7 @@ impl<R: BufRead> RequestBody<R> {
 
 // ANCHOR: chunk_size
 /// The size that begins this line, before any extensions.
-fn chunk_size(line: &[u8]) -> Result<u64, Refused> {
+pub(crate) fn chunk_size(line: &[u8]) -> Result<u64, Refused> {
     let end = line.iter().position(|byte| !byte.is_ascii_hexdigit());
     let (digits, rest) = line.split_at(end.unwrap_or(line.len()));
     let extended = rest.trim_ascii_start().starts_with(b";");

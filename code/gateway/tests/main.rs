@@ -6,6 +6,8 @@ mod common;
 mod access_log;
 mod compiler;
 mod head;
+mod http1;
+mod incoming;
 mod interface;
 mod log;
 mod operator;

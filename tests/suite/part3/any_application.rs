@@ -11,10 +11,14 @@ use tests::programs::executable;
 use tests::server::{run_to_end, Server};
 use tests::{beside_each_other, wait_for};
 
-/// Whatever the application and whatever the request, but for the server's name, the
-/// time, and the ports.
 #[test]
 fn applications_answer_through_3h_as_through_webserver2() {
+    applications_answer_as_through_webserver2("webserver3h");
+}
+
+/// Whatever the application and whatever the request, but for the server's name, the
+/// time, and the ports.
+pub(crate) fn applications_answer_as_through_webserver2(program: &str) {
     let requests = [
         get("/"),
         get("/hello/J%C3%BCrgen?a=b"),
@@ -49,7 +53,7 @@ fn applications_answer_through_3h_as_through_webserver2() {
         "validator:axumapp:app",
     ];
     beside_each_other(&applications, |application| {
-        let servers = ["webserver2", "webserver3h"];
+        let servers = ["webserver2", program];
         let servers = servers.map(|program| Server::start(&format!("{program} {application}")));
         for request in &requests {
             let [before, now] = servers.each_ref().map(|server| {
@@ -65,7 +69,7 @@ fn applications_answer_through_3h_as_through_webserver2() {
                     ];
                     match varies.iter().find(|start| line.starts_with(*start)) {
                         Some(start) => format!("{start}...\n"),
-                        None => line.replace("webserver3h", "webserver2"),
+                        None => line.replace(program, "webserver2"),
                     }
                 });
                 lines.collect::<String>()

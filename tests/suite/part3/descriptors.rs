@@ -85,10 +85,13 @@ fn three_d_runs_out_of_processes_for_its_zombies() {
     }
 }
 
-/// The servers of the course that serve with one process, and those that fork.
+/// The servers of Parts 1 to 3 that serve with one process, and those that fork for a
+/// client. Those of Part 4 do neither.
 fn each_kind() -> (Vec<String>, Vec<String>) {
     let programs = course().programs.iter().cloned();
-    let servers = programs.filter(|program| program.serves && !program.is_stage());
+    let servers = programs.filter(|program| {
+        program.serves && !program.is_stage() && !program.file.starts_with("code/part4/")
+    });
     let (fork, others): (Vec<_>, Vec<_>) =
         servers.partition(|program| program.source().contains("fork()"));
     let command = |program: Program| match program.arguments {

@@ -10,13 +10,20 @@ use std::sync::LazyLock;
 use tests::client::{get, Client, End};
 use tests::experiments::{silent_client, silent_clients, Audience, Unheard, END};
 use tests::processes::{self, Process};
-use tests::programs::{course, executable};
+use tests::programs::{course, executable, runs_here};
 use tests::server::{run_to_end, Group, Server, Setup};
 use tests::{left_out, wait_for};
 
 /// The servers of this part, and the one that runs applications.
 fn all() -> impl Iterator<Item = String> {
     servers().into_iter().chain([ANY_APPLICATION.to_string()])
+}
+
+/// And those whose children stay.
+fn with_workers() -> impl Iterator<Item = String> {
+    let programs = ["webserver4a", "webserver4b", "webserver4c"];
+    let programs = programs.into_iter().filter(|name| runs_here(name));
+    all().chain(programs.map(|program| format!("{program} validator:axumapp:app")))
 }
 
 /// A program of the course and its usual arguments.
@@ -40,7 +47,7 @@ fn address(line: &str) -> std::net::SocketAddr {
 /// The first of the clients makes most servers complain.
 #[test]
 fn a_reader_of_the_output_that_has_gone_costs_no_client_anything() {
-    for program in all() {
+    for program in with_workers() {
         let ((mut output, stdout), (errors, stderr)) = (Audience::new(), Audience::new());
         let mut command = command(&program);
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
@@ -57,7 +64,7 @@ fn a_reader_of_the_output_that_has_gone_costs_no_client_anything() {
         }
         // Without a line feed it is kept in a buffer, until that is flushed.
         let unended = "GET / HTTP/1.1".to_string();
-        let first = if program == ANY_APPLICATION {
+        let first = if program.contains(' ') {
             get("/")
         } else {
             unended
@@ -75,7 +82,7 @@ fn a_reader_of_the_output_that_has_gone_costs_no_client_anything() {
 /// Nor does one that was never there: the first line is printed before the first client.
 #[test]
 fn nobody_needs_to_read_the_first_line() {
-    for program in all() {
+    for program in with_workers() {
         let (_server, mut client) = Unheard::start(&program);
         let answer = client.send(get("/")).read_until(END);
         assert!(answer.ends_with(END), "{program}: {answer}");
@@ -175,7 +182,7 @@ fn no_socket_outlives_an_exec() {
     if !std::path::Path::new("/proc/self/fdinfo").is_dir() {
         return left_out("flags of descriptors", "/proc/PID/fdinfo");
     }
-    for program in all() {
+    for program in with_workers() {
         let server = Server::start(&program);
         let _silent = server.connect();
         server.wait_until_idle();

@@ -1,6 +1,6 @@
 //! The applications of the course.
 
-use super::{output_of_python, text, webserver2, FORKING, ONE, OURS};
+use super::{output_of_python, text, webserver2, FORKING, ONE, OURS, STAYING};
 use std::process::Command;
 use tests::answer::Answer;
 use tests::client::End;
@@ -21,6 +21,15 @@ fn our_applications_in_forked_processes() {
     if can_check("our applications in forked processes") {
         for application in OURS.iter().flatten() {
             visit(FORKING, application);
+        }
+    }
+}
+
+#[test]
+fn our_applications_in_processes_that_stay() {
+    if can_check("our applications in processes that stay") {
+        for application in OURS.iter().flatten() {
+            visit(STAYING, application);
         }
     }
 }

@@ -119,7 +119,17 @@ fn a_copy_names_no_package_of_the_course() {
 #[test]
 fn the_command_line_is_checked() {
     let usage = |program: &str| format!("usage: {program} [OPTIONS] <APPLICATION> [ADDRESS]");
-    for program in ["webserver2", "webserver3h", "range", "compress", "mounted"] {
+    for program in [
+        "webserver2",
+        "webserver3h",
+        "webserver4a",
+        "webserver4b",
+        #[cfg(target_os = "linux")]
+        "webserver4c",
+        "range",
+        "compress",
+        "mounted",
+    ] {
         for (arguments, message) in [
             (
                 "",

@@ -1,0 +1,84 @@
+//! promises_one_more: an answer that is a byte longer than its text, it says.
+//!
+//!     cargo run --bin promises_one_more [ADDRESS]
+
+use gateway::http::Limits;
+use gateway::http1::{Event, Machine, Patience};
+use std::env;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::ExitCode;
+use std::time::Instant;
+
+const PATIENCE: Patience = Patience::DEFAULT;
+const TEXT: &[u8] = b"Hello, World!\n";
+
+fn main() -> ExitCode {
+    let address = env::args().nth(1).unwrap_or("127.0.0.1:8888".to_string());
+    match serve_forever(&address) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{address}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve_forever(address: &str) -> gateway::Result<()> {
+    let listener = TcpListener::bind(address)?;
+    println!("Serving HTTP on http://{}/ ...", listener.local_addr()?);
+    loop {
+        let (connection, peer) = listener.accept()?;
+        if let Err(error) = converse(connection) {
+            eprintln!("{peer}: {error}");
+        }
+    }
+}
+
+/// Reads and answers, until one side has had enough.
+fn converse(mut connection: TcpStream) -> gateway::Result<()> {
+    let mut machine = Machine::new(&Limits::DEFAULT, &PATIENCE, Instant::now());
+    let mut buffer = [0; 8192];
+    let mut bytes = Vec::new();
+    loop {
+        connection.write_all(machine.go_on(Instant::now()))?;
+        let received = connection.read(&mut buffer)?;
+        bytes.extend_from_slice(&buffer[..received]);
+        let (mut more, mut open) = (true, received > 0);
+        while more {
+            let (used, event) = machine.read(&bytes, Instant::now());
+            let mut said = None;
+            match event {
+                Event::Head(head) => println!("{} {}", head.method, head.target.escape_ascii()),
+                Event::Body(_) => {}
+                Event::End(_) => said = Some(("200 OK", TEXT)),
+                Event::Refused(refused) => said = Some((refused.status, refused.why.as_bytes())),
+                Event::More => more = false,
+                Event::Paused | Event::Closed => (more, open) = (false, false),
+            }
+            bytes.drain(..used);
+            if let Some((status, text)) = said {
+                connection.write_all(&answer(&mut machine, status, text)?)?;
+            }
+        }
+        if !open {
+            return Ok(());
+        }
+    }
+}
+
+/// The bytes of an answer.
+fn answer(machine: &mut Machine, status: &str, text: &[u8]) -> gateway::Result<Vec<u8>> {
+    let mut out = Vec::new();
+    let Some(mut answer) = machine.answer() else {
+        return Ok(out);
+    };
+    let length = text.len() as u64 + 1;
+    write!(out, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n")?;
+    out.extend_from_slice(answer.begin(status[..3].parse()?, Some(length)).as_bytes());
+    out.extend_from_slice(b"\r\n");
+    answer.piece(text, &mut out);
+    answer.end(&[], &mut out)?;
+    machine.answered(answer, Instant::now());
+    Ok(out)
+}
