@@ -5,15 +5,15 @@
 use crate::client::{get, Client};
 use crate::processes::{self, Process};
 use crate::programs;
-use crate::server::{end_with_parent, wait_for_state, Server};
+use crate::server::{wait_for_state, Group, Server};
 use crate::{wait_for, LIMIT};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
-use nix::sys::signal::{kill, killpg, Signal};
+use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use std::io::{BufRead, BufReader, PipeReader, PipeWriter};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// How long all must sleep until they are taken to be waiting for somebody else.
@@ -42,7 +42,7 @@ pub const WITH_A_LOG_OF_ONE_BLOCK: &str = "\
 /// A server whose outputs have had no reader from the first line on.
 pub struct Unheard {
     /// Its process, which ends with this, and its group with it.
-    pub child: Child,
+    pub group: Group,
     /// Where it serves.
     pub address: SocketAddr,
 }
@@ -63,11 +63,12 @@ impl Unheard {
             let errors = writer.try_clone().expect("there are descriptors enough");
             let mut command = programs::command(&format!("{program} {address}"));
             command.stdin(Stdio::null()).stdout(writer).stderr(errors);
-            end_with_parent(&mut command);
-            let child = command.spawn().expect("it has been built");
-            let mut server = Unheard { child, address };
+            let mut server = Unheard {
+                group: Group::spawn(&mut command),
+                address,
+            };
             let client = wait_for("a connection, or the end of the server", || {
-                let ended = matches!(server.child.try_wait(), Ok(Some(_)));
+                let ended = matches!(server.group.0.try_wait(), Ok(Some(_)));
                 match Client::try_connect(address) {
                     Ok(client) => Some(Some(client)),
                     Err(_) => ended.then_some(None),
@@ -78,13 +79,6 @@ impl Unheard {
             }
         }
         panic!("{program} does not serve without a reader");
-    }
-}
-
-impl Drop for Unheard {
-    fn drop(&mut self) {
-        let _ = killpg(Pid::from_raw(self.child.id() as i32), Signal::SIGKILL);
-        let _ = self.child.wait();
     }
 }
 

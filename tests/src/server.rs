@@ -496,6 +496,29 @@ impl Collected {
     }
 }
 
+/// A process that ends when this is dropped, and with it all that it has started.
+pub struct Group(pub Child);
+
+impl Group {
+    /// Starts a command in a process group of its own, which ends with these tests.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    pub fn spawn(command: &mut Command) -> Group {
+        let child = spawn(command);
+        Group(child.unwrap_or_else(|error| panic!("start {command:?}: {error}")))
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let _ = killpg(Pid::from_raw(self.0.id() as i32), Signal::SIGKILL);
+        watcher::ended(self.0.id());
+        let _ = self.0.wait();
+    }
+}
+
 /// Starts a command in a process group of its own, which ends with these tests.
 ///
 /// Without a closure before `exec`, so that the standard library can use `posix_spawn`,

@@ -1,16 +1,14 @@
 //! `cargo run`: the server of the book, as a process of its own.
 
-use nix::sys::signal::{killpg, Signal};
-use nix::unistd::Pid;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use tests::client::Client;
 use tests::programs::{cargo, folder};
-use tests::server::{end_with_parent, run_to_end};
+use tests::server::{run_to_end, Group};
 
 /// Where its executable stands.
 static BOOK: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -26,7 +24,7 @@ static BOOK: LazyLock<PathBuf> = LazyLock::new(|| {
 
 /// A running server of the book. Dropping it ends it.
 struct Book {
-    child: Child,
+    _server: Group,
     address: SocketAddr,
 }
 
@@ -40,19 +38,21 @@ impl Book {
         command.args(["--address", "127.0.0.1:0", "--open"]);
         command.env("PATH", nothing).stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        end_with_parent(&mut command);
-        let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut server = Group::spawn(&mut command);
+        let mut lines = BufReader::new(server.0.stdout.take().unwrap()).lines();
         let line = lines.next().expect("it serves").unwrap();
         let address = line.strip_prefix("Serving the book on http://");
         let address = address.and_then(|rest| rest.strip_suffix("/ (Ctrl-C ends it)"));
         let address = address.and_then(|address| address.parse().ok());
         let address = address.unwrap_or_else(|| panic!("it begins with {line:?}"));
-        let mut errors = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut errors = BufReader::new(server.0.stderr.take().unwrap()).lines();
         let warning = errors.nth(1).expect("it warns").unwrap();
         let wanted = format!("; open http://{address}/ yourself");
         assert!(warning.ends_with(&wanted), "{warning}");
-        Book { child, address }
+        Book {
+            _server: server,
+            address,
+        }
     }
 
     /// The head of the answer to a request.
@@ -61,13 +61,6 @@ impl Book {
         let (answer, _) = Client::connect(self.address).ask(&request);
         let head = answer.split("\r\n\r\n").next().unwrap_or_default();
         head.to_string()
-    }
-}
-
-impl Drop for Book {
-    fn drop(&mut self) {
-        let _ = killpg(Pid::from_raw(self.child.id() as i32), Signal::SIGKILL);
-        let _ = self.child.wait();
     }
 }
 

@@ -28,7 +28,7 @@ use tests::client::{get, Client, End};
 use tests::experiments::{children_that_end_together, silent_client, silent_clients, END};
 use tests::processes::{state, Process};
 use tests::programs::{command, course, runs_here};
-use tests::server::{end_with_parent, Server, Setup};
+use tests::server::{Group, Server, Setup};
 use tests::{has_tool, left_out, wait_for};
 
 #[cfg(feature = "python")]
@@ -283,18 +283,17 @@ fn refusal(program: &str, arguments: &[&str]) -> Option<(bool, String)> {
     let mut command = command(program);
     command.args(arguments).stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    end_with_parent(&mut command);
-    let mut child = command.spawn().unwrap();
+    let mut server = Group::spawn(&mut command);
     let mut line = String::new();
-    let output = child.stdout.take().unwrap();
+    let output = server.0.stdout.take().unwrap();
     BufReader::new(output).read_line(&mut line).unwrap();
     if !line.is_empty() {
-        let _ = child.kill().and_then(|()| child.wait());
         return None;
     }
-    let output = child.wait_with_output().unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    Some((!output.status.success(), errors))
+    let mut errors = String::new();
+    let mut said = server.0.stderr.take().unwrap();
+    said.read_to_string(&mut errors).unwrap();
+    Some((!server.0.wait().unwrap().success(), errors))
 }
 
 #[test]
@@ -2261,6 +2260,14 @@ fn too_long() {
             });
             ensure(server.ended().is_none(), "the server has ended")?;
             let first = first[0].pid;
+            // One that has answered may sleep for longer than an answer may take.
+            let (answer, _) = server.connect().exchange(get("/").as_bytes());
+            ensure(echoes(&answer, ""), "nobody answers")?;
+            thread::sleep(Duration::from_secs(3));
+            ensure(server.ended().is_none(), "the server has ended")?;
+            let still = server.wait_for_children(1)[0].pid;
+            ensure(first == still, "who has nothing to do is ended, too")?;
+
             let mut slow = server.connect();
             let began = Instant::now();
             slow.send(HALF);
@@ -2276,12 +2283,6 @@ fn too_long() {
             ensure(echoes(&answer, ""), "nobody takes its place")?;
             let second = server.wait_for_children(1)[0].pid;
             ensure(first != second, "it is the same worker")?;
-            // One that has answered may sleep for longer than an answer may take.
-            thread::sleep(Duration::from_secs(3));
-            let (answer, _) = server.connect().exchange(get("/").as_bytes());
-            ensure(echoes(&answer, ""), "nobody answers after three seconds")?;
-            let third = server.wait_for_children(1)[0].pid;
-            ensure(second == third, "who has nothing to do is ended, too")?;
             let told = server.errors_when_idle();
             let signal = told.contains(&format!("worker pid {first}: signal: "));
             ensure(signal, format!("it says {told:?} of the worker"))

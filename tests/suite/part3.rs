@@ -13,8 +13,6 @@ mod one_at_a_time;
 mod surroundings;
 mod zombies;
 
-use nix::sys::signal::Signal;
-use nix::unistd::Pid;
 use std::sync::{Mutex, MutexGuard};
 use tests::make_room_for_descriptors;
 use tests::programs::course;
@@ -61,15 +59,4 @@ fn servers() -> Vec<String> {
     names
         .filter(|name| !OTHER_ANSWERS.contains(&name.as_str()))
         .collect()
-}
-
-/// A process that ends with the test, and all that it has started.
-struct Group(std::process::Child);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        let group = Pid::from_raw(self.0.id() as i32);
-        let _ = nix::sys::signal::killpg(group, Signal::SIGKILL);
-        let _ = self.0.wait();
-    }
 }

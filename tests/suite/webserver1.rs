@@ -10,7 +10,7 @@ use std::thread;
 use tests::client::{fill_queue, get, Client, End};
 use tests::experiments::{Audience, Unheard};
 use tests::programs::{command, course, executable};
-use tests::server::{end_with_parent, run_to_end, Server, Setup};
+use tests::server::{run_to_end, Group, Server, Setup};
 use tests::{has_tool, left_out, wait_for};
 
 const ANSWER: &str = "HTTP/1.1 200 OK\n\nHello, World!\n";
@@ -252,8 +252,7 @@ pub fn serves_without_a_reader(program: &str, unended: Option<&str>) -> Result<(
     let ((mut output, stdout), (errors, stderr)) = (Audience::new(), Audience::new());
     command.arg("127.0.0.1:0").stdin(Stdio::null());
     command.stdout(stdout).stderr(stderr);
-    end_with_parent(&mut command);
-    let mut child = command.spawn().unwrap();
+    let mut server = Group::spawn(&mut command);
     let line = output.line();
     output.go();
     errors.go();
@@ -282,9 +281,7 @@ pub fn serves_without_a_reader(program: &str, unended: Option<&str>) -> Result<(
         Ok(())
     };
     let visited = visits();
-    let ended = child.try_wait().unwrap();
-    let _ = child.kill().and_then(|()| child.wait());
-    match ended {
+    match server.0.try_wait().unwrap() {
         Some(status) => Err(format!("it has ended with {status}")),
         None => visited,
     }
@@ -298,7 +295,7 @@ fn nobody_needs_to_read_where_it_serves() {
         let (answer, end) = client.ask(&get("/hello"));
         assert!(answer.starts_with("HTTP/1.1 200 OK"), "{program}: {answer}");
         assert_eq!(end, End::Closed, "{program}");
-        assert_eq!(server.child.try_wait().unwrap(), None, "{program}");
+        assert_eq!(server.group.0.try_wait().unwrap(), None, "{program}");
     }
 }
 

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const CHILDREN: usize = 16;
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 2;
 const DELAY: Duration = Duration::from_millis(10);
 const PATIENCE: u32 = 10; // seconds
 const USAGE: &str = "usage: forked module:callable; try forked axumapp:app";

@@ -26,14 +26,22 @@ fn run(example: &str, argument: &str) -> String {
 }
 
 /// Cargo builds the examples with the tests, unless it was asked for this one
-/// alone: so it is asked again, with the features that this was built with. The default
-/// ones are those of `cargo test` at the top, where nothing is compiled once more.
+/// alone: so it is asked again, with the features that this was built with. With those of
+/// `cargo test` at the top it is asked there, where nothing is compiled once more.
 fn executable(example: &str) -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--locked", "-p", "apps"]);
-    for name in asking::FRAMEWORKS {
-        cargo.args(["--features", name.trim_end_matches("app:app")]);
-    }
+    cargo.args(["build", "--quiet", "--locked"]);
+    match asking::FRAMEWORKS {
+        ["axumapp:app"] => {
+            let top = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+            cargo.current_dir(top)
+        }
+        others => {
+            let names = others.iter().map(|name| name.trim_end_matches("app:app"));
+            let names: Vec<&str> = names.collect();
+            cargo.args(["-p", "apps", "--features", &names.join(",")])
+        }
+    };
     cargo.args([
         "--example",
         example,

@@ -523,14 +523,17 @@ fn count(number: usize, what: &str) -> String {
 mod tests {
     use super::*;
     use std::path::PathBuf;
+    use std::sync::LazyLock;
+
+    /// The course of this repository, loaded once.
+    static COURSE: LazyLock<Course> = LazyLock::new(|| Course::load(&crate::root()).unwrap());
 
     fn page(text: &str) -> Result<String, String> {
-        let course = Course::load(&crate::root()).unwrap();
         let chapter = Chapter {
             file: PathBuf::from("book/part1/page.md"),
             text: text.to_string(),
         };
-        match render(&course, &chapter) {
+        match render(&COURSE, &chapter) {
             Ok((text, _)) => Ok(text),
             Err(problem) => Err(problem.to_string()),
         }
@@ -624,8 +627,7 @@ mod tests {
         let (of_webserver1, _) = of_webserver1.split_once("\n## ").unwrap();
         let debt = "*Repaid by `webserver3c`.*<br>\n  Test: `one_client_at_a_time`\n";
         assert!(of_webserver1.contains(debt), "{of_webserver1}");
-        let course = Course::load(&crate::root()).unwrap();
-        assert_eq!(page.matches("\n  Test: `").count(), course.debts.len());
+        assert_eq!(page.matches("\n  Test: `").count(), COURSE.debts.len());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The client that brings a crowd.
 
-use super::{one_crowd_at_a_time, Group, ANSWER};
+use super::{one_crowd_at_a_time, ANSWER};
 use nix::sys::signal::{killpg, Signal};
 use nix::unistd::Pid;
 use std::io::{Read, Write};
@@ -8,7 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::thread;
 use tests::programs::executable;
-use tests::server::{end_with_parent, run_to_end, wait_for_state, Server, Setup};
+use tests::server::{run_to_end, wait_for_state, Group, Server, Setup};
 use tests::{processes, wait_for, LIMIT};
 
 /// The original ends after its first connection, whatever it was asked for.
@@ -20,8 +20,7 @@ fn client3_honours_both_flags() {
     command.args(["--max-clients", "3", "--max-conns", "4"]);
     command.args(["--patience", "25", "--address", &address]);
     command.stdout(Stdio::piped());
-    end_with_parent(&mut command);
-    let mut client = Group(command.spawn().unwrap());
+    let mut client = Group::spawn(&mut command);
     let mut connections: Vec<TcpStream> = (0..12).map(|_| accept(&listener)).collect();
     let processes = processes::children(client.0.id());
     assert_eq!(processes.len(), 3, "{processes:?}");
@@ -199,8 +198,7 @@ fn client3_goes_on_after_it_has_been_stopped() {
     let mut command = Command::new(executable("client3"));
     command.args(["--patience", "25", "--address", &address]);
     command.stdout(Stdio::piped()).stderr(Stdio::null());
-    end_with_parent(&mut command);
-    let mut client = Group(command.spawn().unwrap());
+    let mut client = Group::spawn(&mut command);
     let mut connection = accept(&listener);
     read_request(&mut connection);
     let child = wait_for("its child", || processes::children(client.0.id()).pop());

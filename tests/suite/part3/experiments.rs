@@ -1,6 +1,5 @@
 //! The small programs of `code/part3/examples`, and what comes of a changed one.
 
-use super::Group;
 use crate::changed;
 use nix::sys::signal::Signal;
 use std::fs;
@@ -8,7 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use tests::programs::{check_alone, course, executable};
-use tests::server::{end_with_parent, run_to_end};
+use tests::server::{run_to_end, Group};
 use tests::{left_out, wait_for};
 
 /// What an example prints.
@@ -77,8 +76,7 @@ fn signals_that_are_blocked_meet_in_one_bit() {
 fn a_handler_waits_for_ever_for_the_lock_it_has_interrupted() {
     let mut command = Command::new(executable("held_up"));
     command.stdin(Stdio::null()).stdout(Stdio::piped());
-    end_with_parent(&mut command);
-    let mut process = Group(command.spawn().unwrap());
+    let mut process = Group::spawn(&mut command);
     let mut output = BufReader::new(process.0.stdout.take().unwrap());
     let mut line = String::new();
     output.read_line(&mut line).unwrap();

@@ -1,6 +1,6 @@
 //! What a signal handler may do, and servers without one.
 
-use super::{Group, ANSWER};
+use super::ANSWER;
 use crate::changed;
 use book::course::Program;
 use nix::errno::Errno;
@@ -17,7 +17,7 @@ use tests::client::{get, Client};
 use tests::experiments::{silent_client, END};
 use tests::processes::{self, Process};
 use tests::programs::{course, executable};
-use tests::server::{end_with_parent, run_to_end, wait_for_state, Server, Setup};
+use tests::server::{run_to_end, wait_for_state, Group, Server, Setup};
 use tests::{at_last, left_out, read_once, wait_for};
 
 /// A stage on the way to `webserver3e`, which has one courtesy less.
@@ -48,8 +48,7 @@ fn a_handler_that_prints_aborts() {
     command.arg("127.0.0.1:0").stdin(Stdio::null());
     command.stdout(writer.try_clone().unwrap());
     command.stderr(Stdio::piped()).env("RUST_BACKTRACE", "0");
-    end_with_parent(&mut command);
-    let mut server = Group(command.spawn().unwrap());
+    let mut server = Group::spawn(&mut command);
     let pid = server.0.id();
 
     let (mut reader, mut writer) = (

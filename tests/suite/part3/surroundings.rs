@@ -1,16 +1,17 @@
 //! What a server is given by whoever starts it, and what it must not need: readers of
 //! its output, an empty signal mask, no children, a network that keeps its word.
 
-use super::{servers, Group, ANSWER, ANY_APPLICATION, NAPPING};
+use super::{servers, ANSWER, ANY_APPLICATION, NAPPING};
 use nix::sys::signal::{kill, SigSet, Signal};
 use nix::unistd::Pid;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 use tests::client::{get, Client, End};
 use tests::experiments::{silent_client, silent_clients, Audience, Unheard, END};
 use tests::processes::{self, Process};
 use tests::programs::{course, executable, runs_here};
-use tests::server::{end_with_parent, Server, Setup};
+use tests::server::{run_to_end, Group, Server, Setup};
 use tests::{left_out, wait_for};
 
 /// The servers of this part, and the one that runs applications.
@@ -50,8 +51,7 @@ fn a_reader_of_the_output_that_has_gone_costs_no_client_anything() {
         let ((mut output, stdout), (errors, stderr)) = (Audience::new(), Audience::new());
         let mut command = command(&program);
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
-        end_with_parent(&mut command);
-        let mut server = Group(command.spawn().unwrap());
+        let mut server = Group::spawn(&mut command);
         let address = address(&output.line());
         output.go();
         errors.go();
@@ -101,8 +101,7 @@ fn a_program_whose_errors_nobody_reads_ends_with_the_code_of_the_error() {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         command.stdout(Stdio::null()).stderr(writer);
-        end_with_parent(&mut command);
-        let mut process = Group(command.spawn().unwrap());
+        let mut process = Group::spawn(&mut command);
         let status = wait_for("its end", || process.0.try_wait().unwrap());
         assert_eq!(status.code(), Some(1), "{program}");
     }
@@ -229,16 +228,33 @@ fn a_server_that_is_started_with_sigchld_blocked_reaps() {
     // And a stage that does not see to it.
     let programs = reapers.map(|name| (name, 0));
     for (program, zombies) in programs.into_iter().chain([("asks_when_told", 1)]) {
-        let mut command = command(program);
-        // SAFETY: between fork and exec the closure calls sigprocmask alone.
-        unsafe {
-            command.pre_exec(|| Ok(SigSet::from(Signal::SIGCHLD).thread_block()?));
-        }
-        let server = Server::spawn(program, command).unwrap_or_else(|error| panic!("{error}"));
+        let server = Server::spawn(program, with_a_blocked_signal(program))
+            .unwrap_or_else(|error| panic!("{error}"));
         let answer = server.connect().send(get("/")).read_until(END);
         assert!(answer.ends_with(END), "{program}: {answer}");
         assert_eq!(server.lasting_zombies(), zombies, "{program}");
     }
+}
+
+/// A program that is started with SIGCHLD blocked: by GNU's `env`, where it is, since that
+/// need not be forked off from these tests, who are large.
+fn with_a_blocked_signal(program: &str) -> Command {
+    static ENV: LazyLock<bool> = LazyLock::new(|| {
+        let mut env = Command::new("env");
+        run_to_end(env.args(["--block-signal=CHLD", "true"])).0 == Some(0)
+    });
+    let mut command = command(program);
+    if *ENV {
+        let mut env = Command::new("env");
+        env.arg("--block-signal=CHLD").arg(command.get_program());
+        env.args(command.get_args());
+        return env;
+    }
+    // SAFETY: between fork and exec the closure calls sigprocmask alone.
+    unsafe {
+        command.pre_exec(|| Ok(SigSet::from(Signal::SIGCHLD).thread_block()?));
+    }
+    command
 }
 
 /// With SIGCHLD ignored, `wait` waits for all children and not for one.

@@ -5,12 +5,12 @@ use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use tests::answer::Answer;
 use tests::client::{get, Client, End};
 use tests::experiments::{Audience, WITH_A_LOG_OF_ONE_BLOCK};
 use tests::programs;
-use tests::server::{end_with_parent, Server};
+use tests::server::{Group, Server};
 use tests::{has_tool, left_out, wait_for};
 
 const SERVERS: &[&str] = &[
@@ -219,7 +219,7 @@ fn errors_of_accept_end_nobody() {
 
 /// A server whose outputs are ours to read, or not.
 struct Watched {
-    child: Child,
+    server: Group,
     address: SocketAddr,
     output: Option<Audience>,
     errors: Option<Audience>,
@@ -230,8 +230,7 @@ impl Watched {
         let mut command = programs::command(&format!("{program} 127.0.0.1:0"));
         let ((mut output, stdout), (errors, stderr)) = (Audience::new(), Audience::new());
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
-        end_with_parent(&mut command);
-        let child = command.spawn().unwrap();
+        let server = Group::spawn(&mut command);
         let line = output.line();
         let address = line.trim_end().strip_prefix("Serving HTTP on http://");
         let address = address.and_then(|rest| rest.strip_suffix("/ ..."));
@@ -240,19 +239,12 @@ impl Watched {
             address: address.parse().unwrap(),
             errors: Some(errors),
             output: Some(output),
-            child,
+            server,
         }
     }
 
     fn ask(&self, request: &str) -> Answer {
         whole(Client::connect(self.address).exchange(request.as_bytes()))
-    }
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -293,7 +285,7 @@ fn a_log_that_nobody_reads_costs_no_client_anything() {
             }
         }
         assert!(
-            server.child.try_wait().unwrap().is_none(),
+            server.server.0.try_wait().unwrap().is_none(),
             "{program} ended"
         );
     }
@@ -313,7 +305,7 @@ fn a_log_that_nobody_reads_costs_no_client_anything() {
             continue; // what a child has left out, only that child could tell
         }
         // Whoever reads again learns that something is missing.
-        let pid = server.child.id() as i32;
+        let pid = server.server.0.id() as i32;
         let output = server.output.take().unwrap().stay();
         let reader = std::thread::spawn(move || {
             let mut lines = output.lines().map_while(Result::ok);
@@ -413,8 +405,8 @@ fn a_frozen_terminal_costs_no_client_anything() {
             let (mut window, terminal) = tests::terminal::pty();
             let mut command = programs::command(&format!("{program} wsgiapp:app 127.0.0.1:0"));
             command.stdin(Stdio::null()).stderr(Stdio::null());
-            end_with_parent(&mut command);
-            let mut child = command.stdout(terminal).spawn().unwrap();
+            let _server = Group::spawn(command.stdout(terminal));
+            drop(command); // or our end of the terminal would be held open
             let mut line = Vec::new();
             while !line.ends_with(b"\n") {
                 let mut byte = [0];
@@ -430,8 +422,6 @@ fn a_frozen_terminal_costs_no_client_anything() {
                 let answer = whole(Client::connect(address).exchange(request.as_bytes()));
                 assert_eq!(answer.text(), HELLO, "{program}, {length}");
             }
-            child.kill().unwrap();
-            child.wait().unwrap();
         }
     }
 }
@@ -450,9 +440,8 @@ fn a_panic_that_nobody_reads_costs_no_client_anything() {
         let mut command = programs::command(&format!("{program} failapp:panic 127.0.0.1:0"));
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         command.stderr(writer).env_remove("RUST_BACKTRACE");
-        end_with_parent(&mut command);
-        let mut child = command.spawn().unwrap();
-        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut server = Group::spawn(&mut command);
+        let mut output = BufReader::new(server.0.stdout.take().unwrap());
         let mut line = String::new();
         output.read_line(&mut line).unwrap();
         let address = line.split("http://").nth(1).unwrap();
@@ -461,8 +450,6 @@ fn a_panic_that_nobody_reads_costs_no_client_anything() {
             let answer = whole(Client::connect(address).exchange(get("/").as_bytes()));
             assert_eq!(answer.status, "500 Internal Server Error", "{program}");
         }
-        child.kill().unwrap();
-        child.wait().unwrap();
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the gateway costs: a request with one field, and an answer of one chunk.
 //!
-//!     cargo bench -p gateway
+//!     cargo bench -p bench
 //!
 //! Each step alone, then all of them: what a server that keeps its connections
 //! spends here, besides its calls to the kernel.
