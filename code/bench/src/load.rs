@@ -25,6 +25,9 @@ pub struct Load {
     pub connection: Connection,
     /// The length of the round.
     pub seconds: u64,
+    /// Where the round ends earlier than that: after so many answers. `wrk` knows a
+    /// time only.
+    pub answers: Option<u64>,
     /// Connections open at a time, over all load processes.
     pub connections: usize,
     /// At most as many load processes (of `wrk`: threads).
@@ -91,13 +94,22 @@ impl Load {
     /// ```
     /// use bench::{load::Load, table::Connection};
     /// let connection = Connection::Close;
-    /// let load = Load { connection, seconds: 5, connections: 8, cores: 3 };
+    /// let load = Load { connection, seconds: 5, answers: None, connections: 8, cores: 3 };
     /// assert_eq!([load.share(0), load.share(1), load.share(2)], [3, 3, 2]);
     /// ```
     pub fn share(&self, process: usize) -> usize {
         let processes = self.processes();
         let left = usize::from(process < self.connections % processes);
         self.connections / processes + left
+    }
+
+    /// The requests of a process with `share` connections, each of which has one at
+    /// least.
+    fn requests(&self, share: usize) -> u64 {
+        match self.answers {
+            Some(answers) => answers.div_ceil(self.processes() as u64).max(share as u64),
+            None => self.seconds * MOST_A_SECOND,
+        }
     }
 
     /// The threads of `wrk`, which gives each the same number of connections and leaves
@@ -119,6 +131,18 @@ impl Load {
     }
 
     /// The command line of the process with this number, from 0.
+    ///
+    /// ```
+    /// use bench::{load::Load, table::Connection};
+    /// let connection = Connection::Close;
+    /// let mut load = Load { connection, seconds: 5, answers: None, connections: 8, cores: 3 };
+    /// let line = |load: &Load| load.command("127.0.0.1:80", "/", 2).join(" ");
+    /// assert!(line(&load).contains(" -t 5 -n 1000000 -c 2 "));
+    /// load.answers = Some(100);
+    /// assert!(line(&load).contains(" -t 5 -n 34 -c 2 "));
+    /// load.answers = Some(1); // a request for each connection
+    /// assert!(line(&load).contains(" -t 5 -n 2 -c 2 "));
+    /// ```
     pub fn command(&self, address: &str, path: &str, process: usize) -> Vec<String> {
         let url = format!("http://{address}{path}");
         let share = self.share(process);
@@ -128,7 +152,7 @@ impl Load {
             Connection::Close => format!(
                 "ab -q -r -s {PATIENCE} -t {} -n {} -c {share} -H Connection:close {url}",
                 self.seconds,
-                self.seconds * MOST_A_SECOND
+                self.requests(share)
             ),
             Connection::KeepAlive => format!(
                 "wrk -t {} -c {share} -d {} {url}",

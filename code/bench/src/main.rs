@@ -58,6 +58,9 @@ mod linux {
         /// Seconds of load in a turn
         #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=600))]
         seconds: u64,
+        /// End a turn early, after this many answers (where ab makes the load)
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+        answers: Option<u64>,
         /// Seconds of load on each server beforehand; 0 for none
         #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=600))]
         warm_up: u64,
@@ -186,6 +189,7 @@ mod linux {
         Ok(Load {
             connection: row.connection,
             seconds,
+            answers: options.answers,
             connections: options.connections as usize,
             cores: machine::cores()?,
         })
