@@ -45,7 +45,7 @@ pub fn check(address: SocketAddr, row: &Row) -> Result<()> {
 fn ask(address: SocketAddr, row: &Row) -> Result<Vec<u8>> {
     let version = match row.connection {
         Connection::Close => "1.0",
-        Connection::KeepAlive => "1.1",
+        Connection::KeepAlive | Connection::Pipelined => "1.1",
     };
     let mut connection = TcpStream::connect_timeout(&address, PATIENCE)?;
     connection.set_read_timeout(Some(PATIENCE))?;
