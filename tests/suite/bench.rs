@@ -514,9 +514,9 @@ fn connections_that_stay_are_measured_with_wrk() {
     }
     assert_eq!(alive["tool"], "wrk");
     assert_eq!(batches["tool"], "wrk pipelined");
-    // All that is sent at a time is answered: what a turn cuts off is less than that.
-    let answers = batches["rounds"][0]["answers"].as_u64().unwrap();
-    assert!(answers >= 16, "{batches}");
+    // Sixteen are answered in the time of one.
+    let answers = |server: &Value| server["rounds"][0]["answers"].as_u64().unwrap();
+    assert!(answers(batches) > 4 * answers(alive), "{alive}\n{batches}");
     assert!(alive["version"].as_str().unwrap().starts_with("Python 3"));
 }
 

@@ -197,10 +197,11 @@ impl Client<'_> {
 
     fn ask(&mut self, due: Instant) {
         let sent = Instant::now();
-        match self.exchange() {
-            Ok(()) => self.samples.push(Sample {
-                from_due: due.elapsed(),
-                from_sent: sent.elapsed(),
+        let end = self.exchange().map(|()| Instant::now());
+        match end {
+            Ok(end) => self.samples.push(Sample {
+                from_due: end - due,
+                from_sent: end - sent,
             }),
             Err(error) => {
                 self.connection = None;
