@@ -157,12 +157,13 @@ fn write_changed(course: &Course, out: &Path) -> Result<(), Problem> {
     let mut arms = String::new();
     for (number, (name, source)) in sources.into_iter().enumerate() {
         let file = folder.join(format!("{name}.rs"));
+        // Its application asks waitid, which nix does not have for macOS, as it has no epoll.
+        let of_linux = name.starts_with("curious") || source.contains("sys::epoll");
         fs::create_dir_all(&folder)
             .and_then(|()| fs::write(&file, source))
             .map_err(|error| Problem::new(&file, 0, error.to_string()))?;
         let path = file.display().to_string();
-        // Its application asks waitid, which nix does not have for macOS.
-        let here = match name == "curious" {
+        let here = match of_linux {
             true => "#[cfg(target_os = \"linux\")]\n",
             false => "",
         };
@@ -246,6 +247,7 @@ fn wrong_answers(course: &Course, out: &Path) -> Result<Vec<(String, String)>, P
 /// What `main` is called in a file of the course, and here.
 const MAIN: &str = "fn main() -> ExitCode {";
 const PUBLIC_MAIN: &str = "pub fn main() -> ExitCode {";
+const SHORT_MAIN: &str = "fn main() -> io::Result<()> {"; // in stages
 
 /// A server with an application of the tests built in, `changed/curious.rs`.
 fn curious(course: &Course, name: &str) -> Result<String, Problem> {
@@ -345,6 +347,11 @@ fn wrong(source: String, answer: &toml::Table) -> Result<String, String> {
     let changes = answer.get("change").and_then(|changes| changes.as_array());
     let changes = changes.ok_or("it changes nothing")?;
     let mut source = source.replacen(MAIN, PUBLIC_MAIN, 1);
+    source = source.replacen(
+        &format!("\n{SHORT_MAIN}"),
+        &format!("\npub {SHORT_MAIN}"),
+        1,
+    );
     for change in changes {
         let change = change.as_table().ok_or("a change is a table")?;
         let (from, to) = (text(change, "from")?, text(change, "to")?);

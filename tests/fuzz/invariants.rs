@@ -47,9 +47,10 @@ pub fn check(bytes: &[u8]) {
             check_answer(&parsed, rest, body);
         }
         Err(refused) => {
-            let mut words = head
-                .trim_ascii_start()
-                .split(|byte| b" \t\r\n\x0c".contains(byte));
+            let mut lines = head.split(|byte| *byte == b'\n');
+            let line = lines.find(|line| !matches!(line, [] | [b'\r']));
+            let line = line.unwrap_or_default().trim_ascii_start();
+            let mut words = line.split(|byte| b" \t\r\x0c".contains(byte));
             assert_eq!(refused.head_only, words.next() == Some(b"HEAD"));
             check_refusal(refused.into());
         }

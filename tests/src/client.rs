@@ -132,6 +132,19 @@ impl Client {
         bytes
     }
 
+    /// Whether the server has closed the connection by now, and there is nothing to read.
+    pub fn is_closed(&mut self) -> bool {
+        let set = self.stream.set_nonblocking(true);
+        set.expect("every socket takes this flag");
+        let closed = match self.stream.peek(&mut [0]) {
+            Ok(read) => read == 0,
+            Err(error) => error.kind() == ErrorKind::ConnectionReset,
+        };
+        let set = self.stream.set_nonblocking(false);
+        set.expect("every socket takes this flag");
+        closed
+    }
+
     /// Everything up to the first `end` in it, or up to the end of the
     /// connection. For an answer whose connection stays open after it.
     pub fn read_until(&mut self, end: &str) -> String {
@@ -192,4 +205,21 @@ impl Client {
 /// A whole request for `path`, as curl would send it.
 pub fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n")
+}
+
+/// Connects to a server that accepts nobody until its queue lets nobody in any more, and
+/// gives the connections. `least` of them must be let in, so they are waited for.
+///
+/// # Panics
+///
+/// When there are fewer than `least`, or more than `most`.
+pub fn fill_queue(address: SocketAddr, least: usize, most: usize) -> Vec<TcpStream> {
+    let mut waiting = Vec::new();
+    let patience = |waiting| if waiting < least { LIMIT } else { SILENCE };
+    while let Ok(connection) = TcpStream::connect_timeout(&address, patience(waiting.len())) {
+        waiting.push(connection);
+        assert!(waiting.len() <= most, "the queue has no end");
+    }
+    assert!(waiting.len() >= least, "{} may wait", waiting.len());
+    waiting
 }

@@ -62,7 +62,7 @@ const fn named(page: &'static str, here: &'static str, same: Same) -> Varies {
 }
 
 /// All that may differ.
-const VARIES: [Varies; 29] = [
+const VARIES: [Varies; 31] = [
     // Processes. strace fills the number up to five columns with blanks. Process 1 is
     // process 1 everywhere, but orphans may be given to another.
     named(
@@ -145,6 +145,9 @@ const VARIES: [Varies; 29] = [
     ),
     // strace fills the line up to a column, and the page may have left something out.
     varies(r"\)( +)= ", r" +", always),
+    // As the machine allows it.
+    varies(r"^at most (\d+) descriptors", r"\d+", always),
+    varies(r" descriptors; it was (\d+)$", r"\d+", always),
     // How much, within bounds.
     varies(r"( +\d+) kB\b", r" +\d+", about_as_much),
     varies(r"^page faults: (\d+)$", r"\d+", about_as_much),

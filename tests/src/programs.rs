@@ -44,6 +44,14 @@ pub fn executable(program: &str) -> PathBuf {
         .clone()
 }
 
+/// Whether a program, given as it is typed, has here what it waits with: some need epoll,
+/// which is Linux's own.
+pub fn runs_here(program: &str) -> bool {
+    let name = program.split_whitespace().next().unwrap_or_default();
+    let of_linux = |program: &Program| program.source().contains("extern crate no_epoll");
+    cfg!(target_os = "linux") || !course().program(name).is_some_and(of_linux)
+}
+
 /// The path of `webserver2` with all frameworks, from the top of the repository;
 /// built in a target folder of its own, so that `target/debug` keeps the small one.
 ///

@@ -47,6 +47,7 @@ static BUILT: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
         ("part3h", "--bin", "webserver3h"),
         ("part4", "--bin", "webserver4a"),
         ("part4", "--bin", "webserver4b"),
+        ("part4", "--bin", "webserver4c"),
         ("apps", "--example", "bare_fork"),
     ] {
         let mut cargo = cargo();
@@ -96,8 +97,8 @@ pub fn target() -> PathBuf {
     book::root().join("target/tmp/python")
 }
 
-/// A program with Python inside: `webserver2`, `webserver3h`, `webserver4a` or
-/// `webserver4b`.
+/// A program with Python inside: `webserver2`, `webserver3h`, `webserver4a`, `webserver4b` or
+/// `webserver4c`.
 ///
 /// # Panics
 ///

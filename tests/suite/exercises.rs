@@ -27,7 +27,7 @@ use tests::answer::Answer;
 use tests::client::{get, Client, End};
 use tests::experiments::{children_that_end_together, silent_client, silent_clients, END};
 use tests::processes::{state, Process};
-use tests::programs::{command, course};
+use tests::programs::{command, course, runs_here};
 use tests::server::{end_with_parent, Server, Setup};
 use tests::{has_tool, left_out};
 
@@ -44,6 +44,9 @@ type Check = fn(&str) -> Result<(), String>;
 /// from and on the wrong answers, which it must refuse for what is wrong with them, and
 /// on the solution, which it must not. `seen` is what it says of the first.
 fn exercise(name: &str, start: &str, seen: &str, solution: &str, check: Check) {
+    if !runs_here(solution) {
+        return tests::say(&format!("not checked: {name}, which needs Linux"));
+    }
     let answers = wrong_answers(name);
     if let Ok(program) = std::env::var("PROGRAM") {
         let Err(error) = check(&program) else {
@@ -2322,6 +2325,208 @@ fn retires() {
             let told = server.errors_when_idle();
             let failed = format!("the server takes it for a failure: {told:?}");
             ensure(told.is_empty(), failed)
+        },
+    );
+}
+
+#[test]
+fn says_how_many() {
+    exercise(
+        "says_how_many",
+        "reads_who_is_ready",
+        "it says []",
+        "says_how_many",
+        |program| {
+            let server = serve(program)?;
+            let mut told = Vec::new();
+            let mut says = |number: &str| -> Result<(), String> {
+                told.push(format!("{number} clients"));
+                let lines = || -> Vec<String> {
+                    let output = server.output();
+                    let lines = output.lines().filter(|line| line.ends_with(" clients"));
+                    lines.map(str::to_string).collect()
+                };
+                let right = lines() == told || server.comes_to_rest() && lines() == told;
+                ensure(right, format!("it says {:?}, and not {told:?}", lines()))
+            };
+            let silent = server.connect();
+            says("1")?;
+            let mut asks = server.connect();
+            says("2")?;
+            asks.try_send(get("/")).read_to_end();
+            says("1")?;
+            drop(silent);
+            says("0")
+        },
+    );
+}
+
+#[test]
+fn a_second_each() {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    exercise(
+        "a_second_each",
+        "reads_who_is_ready",
+        "a silent client is still there after 40 visits",
+        "a_second_each",
+        |program| {
+            // There is always somebody who has something to say. (On a busy machine
+            // there may not be; then it is done again.)
+            let is_left = |server: &Server| loop {
+                let mut silent = server.connect();
+                let mut last = Instant::now();
+                let mut pause = Duration::ZERO;
+                for _ in 0..40 {
+                    thread::sleep(PATIENCE / 10);
+                    server.connect().try_send(get("/")).read_to_end();
+                    pause = pause.max(last.elapsed());
+                    last = Instant::now();
+                    if silent.is_closed() {
+                        break;
+                    }
+                }
+                if pause < PATIENCE * 3 / 4 {
+                    return !silent.is_closed();
+                }
+            };
+            let server = serve(program)?;
+            let why = "a silent client is still there after 40 visits";
+            ensure(!is_left(&server), why)?;
+
+            let connect = |_| {
+                thread::sleep(PATIENCE / 4);
+                (Instant::now(), server.connect())
+            };
+            let clients: Vec<(Instant, Client)> = (0..4).map(connect).collect();
+            for (began, mut client) in clients {
+                let (_, end) = client.read_to_end();
+                let given = began.elapsed();
+                ensure(end == End::Closed, format!("a silent client got {end:?}"))?;
+                ensure(given >= PATIENCE, format!("a client was given {given:?}"))?;
+            }
+            ensure(server.comes_to_rest(), "it runs although nothing happens")
+        },
+    );
+}
+
+#[test]
+fn to_the_empty_line() {
+    exercise(
+        "to_the_empty_line",
+        "ten_thousand",
+        "half a request is answered",
+        "to_the_empty_line",
+        |program| {
+            const FIELDS: &str = "GET / HTTP/1.1\r\nHost: x\r\n";
+            let server = serve(program)?;
+            let (mut first, mut second) = (server.connect(), server.connect());
+            // What one has said last and the other first would be an empty line.
+            first.try_send(FIELDS);
+            server.wait_until_idle();
+            second.try_send(format!("\r\n{FIELDS}"));
+            server.wait_until_idle();
+            let early = [first.read_now(), second.read_now()].concat();
+            ensure(early.is_empty(), "half a request is answered")?;
+            for client in [&mut first, &mut second] {
+                for piece in ["\r", "\n"] {
+                    client.try_send(piece);
+                    server.wait_until_idle();
+                }
+                let answer = client.read_now();
+                let answered = answer.ends_with(b"Hello, World!\n");
+                ensure(answered, "a request in three pieces is not answered")?;
+            }
+            Ok(())
+        },
+    );
+}
+
+#[test]
+fn oldest_first() {
+    exercise(
+        "oldest_first",
+        "ten_thousand",
+        "who comes last is not served",
+        "oldest_first",
+        |program| {
+            let server = Setup::new(program).most_descriptors(20).start()?;
+            let mut clients: Vec<Client> = (0..40).map(|_| server.connect()).collect();
+            server.wait_until_idle();
+            let is_served = |client: &mut Client| {
+                client.try_send(get("/"));
+                server.wait_until_idle();
+                client.read_now().ends_with(b"Hello, World!\n")
+            };
+            ensure(is_served(&mut clients[39]), "who comes last is not served")?;
+            ensure(clients[0].is_closed(), "the first is still there")?;
+            let late = is_served(&mut clients[27]);
+            ensure(late, "one who came late was hung up on")
+        },
+    );
+}
+
+#[test]
+fn ten_and_no_more() {
+    exercise(
+        "ten_and_no_more",
+        "ten_thousand",
+        "it has 15 clients",
+        "ten_and_no_more",
+        |program| {
+            let server = serve(program)?;
+            server.wait_until_idle(); // its first line comes before all of them are open
+            let before = server.descriptors();
+            let mut clients: Vec<Client> = (0..15).map(|_| server.connect()).collect();
+            let rests = server.comes_to_rest();
+            ensure(rests, "it runs while it has its ten clients")?;
+            let held = server.descriptors() - before;
+            ensure(held <= 10, format!("it has {held} clients"))?;
+            ensure(!clients[10].is_closed(), "the eleventh was hung up on")?;
+            for number in [0, 10, 14] {
+                clients[number].try_send(get("/"));
+                server.wait_until_idle();
+                let served = clients[number].read_now().ends_with(b"Hello, World!\n");
+                ensure(
+                    served == (number < 14),
+                    "nobody takes the place of one who has left",
+                )?;
+            }
+            Ok(())
+        },
+    );
+}
+
+#[test]
+fn time_to_leave() {
+    exercise(
+        "time_to_leave",
+        "ten_thousand",
+        "the connection ended with a reset",
+        "time_to_leave",
+        |program| {
+            const HELLO: &str = "Hello, World!\n";
+            let server = serve(program)?;
+            server.wait_until_idle(); // its first line comes before all of them are open
+            let before = server.descriptors();
+            let mut stays = server.connect();
+            let answer = stays.try_send(get("/")).read_until(HELLO);
+            ensure(answer.ends_with(HELLO), "a client is not answered")?;
+            let why = "it runs while a client takes its time to leave";
+            ensure(server.comes_to_rest(), why)?;
+            let why = "the client is not told that the answer is over";
+            ensure(stays.is_closed(), why)?;
+
+            let mut says_much = server.connect();
+            says_much.try_send("x".repeat(5_000));
+            server.wait_until_idle();
+            ensure(says_much.takes("x"), "the connection ended with a reset")?;
+            let (answer, _) = says_much.read_to_end();
+            ensure(answer.ends_with(HELLO.as_bytes()), "an answer is lost")?;
+
+            drop((stays, says_much));
+            server.wait_until_idle();
+            let left = server.descriptors() - before;
+            ensure(left == 0, format!("{left} are there that have left"))
         },
     );
 }

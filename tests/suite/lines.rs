@@ -1,7 +1,8 @@
 //! Every line of every program is in the book: in a snippet, as an added line of a step
 //! or a diff, or unchanged since the step before. The folded listings do not count, and
-//! the comment at the head of a program may stand in them alone. Every line of every library is in a snippet, but
-//! for its documentation, its tests, and what it takes from other files.
+//! the head of a program, which nobody types, may stand in them alone. Every line of every
+//! library is in a snippet, but for its documentation, its tests, and what it takes from
+//! other files.
 
 use book::course::{Course, Program, Source};
 use book::includes::{directives, expand, shown_lines};

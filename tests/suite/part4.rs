@@ -1,5 +1,7 @@
 //! What Part 4 says of its servers, one test for each claim.
 
+#[cfg(target_os = "linux")]
+mod readiness;
 mod stopping;
 mod supervision;
 mod threads;

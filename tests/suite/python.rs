@@ -35,6 +35,9 @@ const STAYING: &str = "webserver4a";
 /// Several requests at once in a process.
 const THREADS: &str = "webserver4b";
 
+/// One that waits for all clients at once.
+const LOOP: &str = "webserver4c";
+
 /// The applications of the course, each under its own name and inside wsgiref's
 /// validator.
 const OURS: [[&str; 2]; 4] = [

@@ -3,15 +3,15 @@
 use crate::chapters::Port;
 use nix::sys::signal::Signal;
 use std::ffi::OsStr;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Stdio};
 use std::thread;
-use tests::client::{get, Client, End};
+use tests::client::{fill_queue, get, Client, End};
 use tests::experiments::{Audience, Unheard};
 use tests::programs::{command, course, executable};
 use tests::server::{end_with_parent, run_to_end, Server, Setup};
-use tests::{has_tool, left_out, wait_for, LIMIT, SILENCE};
+use tests::{has_tool, left_out, wait_for};
 
 const ANSWER: &str = "HTTP/1.1 200 OK\n\nHello, World!\n";
 
@@ -137,15 +137,7 @@ fn serves_after_bytes_that_are_not_text() {
 fn the_queue_is_finite() {
     let server = Server::start("webserver1");
     let silent = server.connect();
-    let mut waiting = Vec::new();
-    // As many as must be let in are waited for.
-    let patience = |waiting| if waiting < 128 { LIMIT } else { SILENCE };
-    while let Ok(connection) = TcpStream::connect_timeout(&server.address, patience(waiting.len()))
-    {
-        waiting.push(connection);
-        assert!(waiting.len() < 300, "the queue has no end");
-    }
-    assert!(waiting.len() >= 128, "{} may wait", waiting.len());
+    let waiting = fill_queue(server.address, 128, 299);
     drop(silent);
     drop(waiting);
     assert_eq!(server.connect().ask(&get("/")).0, ANSWER);

@@ -56,7 +56,7 @@ pub struct Program {
     pub package: Option<String>,
     /// Its lines without anchor comments, each with its number in the file.
     pub lines: Vec<(usize, String)>,
-    /// How many of them are the comment at its head, with the blank lines under it.
+    /// How many of them are its head, which nobody types.
     pub head: usize,
     /// The lines of `[dependencies]` that it needs when it is copied out.
     pub dependencies: Vec<String>,
@@ -138,8 +138,8 @@ impl Chapter {
     }
 }
 
-/// The step from one program to the next, or from an empty file. The comments at the
-/// heads of the files have no part in it.
+/// The step from one program to the next, or from an empty file. The heads of the files
+/// have no part in it.
 #[derive(Clone, Debug)]
 pub struct Step {
     /// Lines of the later program that the earlier one lacks: their places in
@@ -393,7 +393,7 @@ impl Program {
         text(&self.lines)
     }
 
-    /// What of it is typed: all but the comment at its head.
+    /// What of it is typed: all but its head.
     pub fn typed(&self) -> String {
         text(&self.lines[self.head..])
     }
@@ -476,12 +476,20 @@ fn comment(lines: &[(usize, String)]) -> usize {
     lines.iter().take_while(comment).count()
 }
 
-/// The same with the blank lines under it.
+/// What another system than Linux needs so that a program compiles there.
+const ELSEWHERE: &str = "#[cfg(not(target_os = \"linux\"))]";
+
+/// How many lines are at its head that nobody types: the comment, with the blank lines
+/// under it, and what other systems need.
 fn head(lines: &[(usize, String)]) -> usize {
     let comment = comment(lines);
-    let below = lines[comment..].iter();
-    let blank = below.take_while(|(_, line)| comment > 0 && line.is_empty());
-    comment + blank.count()
+    let mut elsewhere = false;
+    let below = lines[comment..].iter().take_while(|(_, line)| {
+        let of_head = comment > 0 && (line.is_empty() || line == ELSEWHERE || elsewhere);
+        elsewhere = line == ELSEWHERE;
+        of_head
+    });
+    comment + below.count()
 }
 
 /// Whether cargo knows the program of this row by its name.
@@ -613,6 +621,9 @@ mod tests {
         let step = course.step(Some(&old), &new, 1);
         assert_eq!((step.added, step.removed), (vec![4, 5], 1));
         assert_eq!(new.typed(), "a\nx\ny\nc\n");
+        let stand_in = "extern crate no_epoll as nix;";
+        let elsewhere = program(&format!("//! C.\n\n{ELSEWHERE}\n{stand_in}\n\na\nb\n"));
+        assert_eq!(elsewhere.typed(), "a\nb\n");
         let step = course.step(None, &new, 1);
         assert_eq!((step.added, step.removed), (vec![3, 4, 5, 6], 0));
     }

@@ -188,7 +188,7 @@ impl Request {
 
 impl Environ {
     /// Adds what only a server knows: its own address and name, and the client's
-    /// address. None of it may be there yet.
+    /// address (RFC 3875, section 4.1). None of it may be there yet: nobody looks.
     pub fn add_connection(&mut self, server: SocketAddr, software: &str, peer: SocketAddr) {
         match server.ip() {
             // As in a URI: RFC 3986, section 3.2.2.

@@ -113,8 +113,10 @@ impl Refused {
 
     /// The same refusal, of the request that begins with these bytes.
     pub(crate) fn of_request(self, bytes: &[u8]) -> Refused {
-        let mut words = bytes.trim_ascii_start().split(u8::is_ascii_whitespace);
-        let head_only = words.next() == Some(b"HEAD");
+        let mut lines = bytes.split(|byte| *byte == b'\n');
+        let line = lines.find(|line| !matches!(line, [] | [b'\r']));
+        let line = line.unwrap_or_default().trim_ascii_start();
+        let head_only = line.split(u8::is_ascii_whitespace).next() == Some(b"HEAD");
         Refused { head_only, ..self }
     }
 }

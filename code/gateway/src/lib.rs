@@ -33,8 +33,9 @@
 //! The crate opens no socket. What a server needs besides one is here:
 //! [`http`] reads a request, [`respond`] runs an application and writes the
 //! answer, [`connection`] is what a server does with a connection before and after
-//! that, [`log`] says what went on. [`validator`] and [`access_log`] are middleware:
-//! applications that hold another.
+//! that, [`incoming`] is a request for a server that must not wait for it, [`log`] says
+//! what went on. [`validator`] and [`access_log`] are middleware: applications that hold
+//! another.
 //!
 //! [PEP 3333]: https://peps.python.org/pep-3333/
 
@@ -45,6 +46,7 @@ pub mod connection;
 mod environ;
 pub mod http;
 pub mod http1;
+pub mod incoming;
 pub mod log;
 #[cfg(feature = "clap")]
 pub mod options;

@@ -7,6 +7,7 @@ mod access_log;
 mod compiler;
 mod head;
 mod http1;
+mod incoming;
 mod interface;
 mod log;
 mod operator;

@@ -234,8 +234,13 @@ fn client3_says_what_has_failed_and_blames_nothing_else() {
         let output = command.stdout(full).output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1), "{errors}");
+        // On a busy machine it says once a second how far it is.
+        let mut lines = errors
+            .lines()
+            .skip_while(|line| line.starts_with("so far "));
+        let said = lines.next().unwrap_or_default();
         assert!(
-            errors.starts_with("print `1 x 1 connections: 1 answered,"),
+            said.starts_with("print `1 x 1 connections: 1 answered,"),
             "{errors}"
         );
         assert_eq!(errors.lines().count(), 1, "{errors}");

@@ -1,12 +1,11 @@
 //! One client at a time, and a queue behind it.
 
 use super::{servers, ANSWER};
-use std::net::TcpStream;
 use std::process::Command;
-use tests::client::{get, End};
+use tests::client::{fill_queue, get, End};
 use tests::experiments::END;
+use tests::left_out;
 use tests::server::{run_to_end, Server};
-use tests::{left_out, LIMIT, SILENCE};
 
 /// Linux lets one more in than `listen` was told, and other systems round up.
 #[test]
@@ -14,15 +13,7 @@ fn the_queue_of_3a_is_five() {
     let server = Server::start("webserver3a");
     let silent = server.connect();
     server.wait_until_idle();
-    let mut waiting = Vec::new();
-    // As many as must be let in are waited for.
-    let patience = |waiting| if waiting < 5 { LIMIT } else { SILENCE };
-    while let Ok(connection) = TcpStream::connect_timeout(&server.address, patience(waiting.len()))
-    {
-        waiting.push(connection);
-        assert!(waiting.len() < 20, "the queue has no end");
-    }
-    assert!((5..=8).contains(&waiting.len()), "{} wait", waiting.len());
+    let waiting = fill_queue(server.address, 5, 8);
     drop((silent, waiting));
     let answer = server.connect().send(get("/")).read_until(END);
     assert_eq!(answer, ANSWER);

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use tests::client::{get, Client, End};
 use tests::experiments::{silent_client, silent_clients, Audience, Unheard, END};
 use tests::processes::{self, Process};
-use tests::programs::{course, executable};
+use tests::programs::{course, executable, runs_here};
 use tests::server::{end_with_parent, Server, Setup};
 use tests::{left_out, wait_for};
 
@@ -20,7 +20,8 @@ fn all() -> impl Iterator<Item = String> {
 
 /// And those whose children stay.
 fn with_workers() -> impl Iterator<Item = String> {
-    let programs = ["webserver4a", "webserver4b"];
+    let programs = ["webserver4a", "webserver4b", "webserver4c"];
+    let programs = programs.into_iter().filter(|name| runs_here(name));
     all().chain(programs.map(|program| format!("{program} validator:axumapp:app")))
 }
 

@@ -4,9 +4,8 @@ use super::{assert_serves, held, send, workers, ECHO, ECHOED, REST};
 use crate::part3::any_application::applications_answer_as_through_webserver2;
 use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
-use tests::client::{get, Client, End};
+use tests::client::{get, End};
 use tests::server::{run_to_end, Server};
-use tests::wait_for;
 
 #[test]
 fn applications_answer_through_4a_as_through_webserver2() {
@@ -62,6 +61,8 @@ fn as_many_silent_clients_as_workers_stop_4a_and_one_fewer_does_not() {
 fn kill_9_loses_what_the_killed_were_holding_and_nothing_else() {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::Mutex;
+    use tests::client::Client;
+    use tests::wait_for;
 
     let server = Server::start("webserver4a axumapp:app --workers 4");
     workers(&server, 4);

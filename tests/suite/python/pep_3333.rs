@@ -1,6 +1,6 @@
 //! What PEP 3333 says of the environ, the input, `start_response` and the body.
 
-use super::{text, wait_for_errors, webserver2, FORKING, ONE, STAYING, THREADS};
+use super::{text, wait_for_errors, webserver2, FORKING, LOOP, ONE, STAYING, THREADS};
 use serde_json::Value;
 use std::fs;
 use tests::answer::Answer;
@@ -70,6 +70,7 @@ fn the_flags_are_true_to_the_server() {
         (FORKING, "[False, True, True]"),
         (STAYING, "[False, True, False]"),
         (THREADS, "[True, True, False]"),
+        (LOOP, "[False, False, False]"),
     ] {
         let site = Site::new();
         let server = site.serve(program, &["probes:flags"]);

@@ -13,7 +13,14 @@ use tests::programs;
 use tests::server::{end_with_parent, Server};
 use tests::{has_tool, left_out, wait_for};
 
-const SERVERS: [&str; 4] = ["webserver2", "webserver3h", "webserver4a", "webserver4b"];
+const SERVERS: &[&str] = &[
+    "webserver2",
+    "webserver3h",
+    "webserver4a",
+    "webserver4b",
+    #[cfg(target_os = "linux")] // it needs epoll
+    "webserver4c",
+];
 
 /// A close would be a reset where something is unread, and where something comes
 /// after it, and the answer is larger than what a system keeps for its client.
@@ -100,7 +107,8 @@ fn nobody_is_told_to_send_what_nobody_reads() {
     let head = |length| {
         format!("POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n")
     };
-    for program in SERVERS {
+    // webserver4c has to have the body before it calls the application.
+    for program in SERVERS.iter().filter(|name| **name != "webserver4c") {
         let server = Server::start(&format!("{program} validator:wsgiapp:app"));
         let answer = whole(server.connect().send(head(5)).finish().read_to_end());
         assert_eq!((&answer.status[..], &answer.text()[..]), ("200 OK", HELLO));
@@ -256,6 +264,8 @@ fn a_log_that_nobody_reads_costs_no_client_anything() {
         "webserver3h",
         "webserver4a",
         "webserver4b",
+        #[cfg(target_os = "linux")]
+        "webserver4c",
         "range",
         "compress",
         "mounted",
@@ -299,7 +309,7 @@ fn a_log_that_nobody_reads_costs_no_client_anything() {
             let answer = server.ask(&long);
             assert_eq!(answer.text(), "All is w", "{program}");
         }
-        if program != "webserver2" {
+        if *program != "webserver2" {
             continue; // what a child has left out, only that child could tell
         }
         // Whoever reads again learns that something is missing.
@@ -359,6 +369,8 @@ fn a_full_log_costs_no_client_anything() {
         "webserver3h",
         "webserver4a",
         "webserver4b",
+        #[cfg(target_os = "linux")]
+        "webserver4c",
         "range",
         "compress",
         "mounted",

@@ -124,6 +124,8 @@ fn the_command_line_is_checked() {
         "webserver3h",
         "webserver4a",
         "webserver4b",
+        #[cfg(target_os = "linux")]
+        "webserver4c",
         "range",
         "compress",
         "mounted",
