@@ -1,5 +1,6 @@
 //! Asks a server once, and looks at the whole answer.
 
+use crate::steady;
 use crate::table::{Connection, Row};
 use anyhow::{ensure, Context, Result};
 use std::io::{Read, Write};
@@ -38,6 +39,13 @@ pub fn check(address: SocketAddr, row: &Row) -> Result<()> {
         row.path,
         shortened(body),
         shortened(row.body.as_bytes())
+    );
+    let length = steady::length(&answer)?.unwrap_or(answer.len());
+    ensure!(
+        length == answer.len(),
+        "{} promises {length} bytes in all and sends {}",
+        row.name,
+        answer.len()
     );
     Ok(())
 }
