@@ -35,10 +35,10 @@
 //! *Resident bytes for a silent client* (`--silent N`): before the first round, N
 //! clients connect to each server in turn and say nothing. When the server has
 //! accepted those that it can, and two looks in a row have seen the same, its memory
-//! has grown by so much for each. It is the sum of the `Pss` of its processes: pages
-//! that several share are counted once. The kernel's own memory for a connection is
-//! not in it, and is the same for all. Where no client waits in the kernel's queue, an
-//! answer to one more client is timed beside them.
+//! has grown by so much for each. It is the sum of `Pss_Anon` and `Pss_Shmem` of its
+//! processes: pages of no file, and those that several share are counted once. The
+//! kernel's own memory for a connection is not in it. Where no client waits in the
+//! kernel's queue, an answer to one more client is timed beside them.
 //!
 //! *Latencies at a fixed rate* (`--rate N`): percentiles from the moment at which each
 //! request was due, whether or not it could be sent then, and beside them those from

@@ -171,10 +171,12 @@ impl Group {
             let maps = rollup.memory_map_rollup.0;
             memory.processes += 1;
             memory.threads += stat.num_threads.max(0) as u64;
-            memory.resident += maps
-                .iter()
-                .filter_map(|map| map.extension.map.get("Pss"))
-                .sum::<u64>();
+            // Not `Pss` itself: what is of files (the program, its libraries) is divided
+            // among all who have it, and changes when a stranger starts the same program.
+            for part in ["Pss_Anon", "Pss_Shmem"] {
+                let bytes = maps.iter().filter_map(|map| map.extension.map.get(part));
+                memory.resident += bytes.sum::<u64>();
+            }
         }
         Ok(memory)
     }
@@ -224,7 +226,8 @@ pub struct Memory {
     pub processes: u64,
     /// Their threads.
     pub threads: u64,
-    /// Resident bytes (`Pss`): what several processes share is divided among them.
+    /// Resident bytes that are of no file (`Pss_Anon` and `Pss_Shmem`): what several
+    /// processes share is divided among them.
     pub resident: u64,
 }
 

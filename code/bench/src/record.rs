@@ -123,9 +123,9 @@ pub struct Silent {
     pub processes: u64,
     /// The threads of these.
     pub threads: u64,
-    /// Resident bytes of the server before the first came: the `Pss` of its processes,
-    /// which divides what they share among them. What the kernel holds for a connection
-    /// is not in it.
+    /// Resident bytes of the server before the first came, without those of files: the
+    /// `Pss_Anon` and `Pss_Shmem` of its processes, which divide what they share among
+    /// them. What the kernel holds for a connection is not in it.
     pub resident_before: u64,
     /// The same with all of them there.
     pub resident_after: u64,
