@@ -18,17 +18,14 @@ use gateway::{refuse, Application};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::resource::{getrlimit, setrlimit, Resource};
-use nix::sys::signal::{raise, signal, SigHandler, SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::socket::{listen, Backlog};
-use signal_hook::flag;
-use signal_hook::low_level::{emulate_default_handler, pipe, register};
+use prefork::{default_signals, end_by, has_come, record};
 use slab::Slab;
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::net::UnixStream;
 use std::process::{self, ExitCode};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -62,17 +59,9 @@ fn main() -> ExitCode {
 fn run(options: Options) -> gateway::Result<()> {
     let application = apps::load(&options.application)?;
     let told = serve_forever(&options, &application);
-    for each in STOP {
-        // SAFETY: no function is installed. From here on, the next one ends us at once.
-        let _ = unsafe { signal(each, SigHandler::SigDfl) };
-    }
+    default_signals(); // from here on, the next one ends us at once
     apps::finish();
-    let told = told?;
-    if told != Signal::SIGQUIT {
-        let _ = raise(told); // ends this process as if nobody had handled it
-    }
-    // Still here: for process 1 no signal has a default, and QUIT's would leave a core file.
-    process::exit(128 + told as i32)
+    end_by(told?)
 }
 
 /// Serves until a signal tells it to end, and gives that signal.
@@ -84,19 +73,8 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
 
-    let (mut wakes, writer) = UnixStream::pair()?;
-    wakes.set_nonblocking(true)?;
-    let came = STOP.map(|signal| (signal, Arc::new(AtomicBool::new(false))));
-    let home = process::id();
-    for (signal, flag) in &came {
-        let signal = *signal as i32;
-        // A child of the application's has them, too, and is not to record but to end.
-        let away = move || _ = (process::id() != home).then(|| emulate_default_handler(signal));
-        // SAFETY: both functions may be called in a handler.
-        unsafe { register(signal, away) }?;
-        flag::register(signal, Arc::clone(flag))?;
-        pipe::register(signal, writer.try_clone()?)?;
-    }
+    let came = STOP.map(|signal| (signal, Arc::default()));
+    let (mut wakes, _) = record(&came)?;
     // The mask is inherited: whoever started us may have blocked them.
     let unblocked = SigSet::from_iter(STOP).thread_unblock();
     unblocked.map_err(|errno| failed("pthread_sigmask", errno))?;
@@ -105,7 +83,8 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
     epoll.add(&wakes, EpollEvent::new(EpollFlags::EPOLLIN, WAKES))?;
     epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
-    print(format!("Serving HTTP on http://{address}/ ...\nprocess {home}\n").as_bytes());
+    let process = process::id();
+    print(format!("Serving HTTP on http://{address}/ ...\nprocess {process}\n").as_bytes());
     print(format!("at most {most} descriptors\n").as_bytes());
     // ANCHOR_END: program
 
@@ -132,15 +111,13 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
                 key => server.serve(key as usize),
             }
         }
-        for (signal, flag) in &came {
-            if flag.swap(false, Ordering::Relaxed) {
-                if told.is_some() || *signal == Signal::SIGQUIT {
-                    return Ok(told.map_or(*signal, |(first, _)| first));
-                }
-                let until = Instant::now() + options.graceful_timeout.min(A_DAY);
-                told = Some((*signal, until));
-                server.stop_accepting();
+        for signal in STOP.into_iter().filter(|signal| has_come(&came, *signal)) {
+            if told.is_some() || signal == Signal::SIGQUIT {
+                return Ok(told.map_or(signal, |(first, _)| first));
             }
+            let until = Instant::now() + options.graceful_timeout.min(A_DAY);
+            told = Some((signal, until));
+            server.stop_accepting();
         }
         if let Some((signal, until)) = told {
             if server.connections.is_empty() || until <= Instant::now() {

@@ -143,8 +143,16 @@ fn write_elsewhere(file: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Copies a program, with this port where it has 8888 in its text, if it has; whether it
-/// has.
+/// has. Without a port it gets another name and stays one file.
 fn copy_with_port(program: &Path, file: &Path, port: Option<u16>) -> bool {
+    let folder = file.parent().unwrap_or(Path::new("."));
+    if port.is_none() && cfg!(target_os = "linux") {
+        let _ = fs::remove_file(file); // another one, which may still be ending
+        let linked = fs::create_dir_all(folder).and_then(|()| fs::hard_link(program, file));
+        if linked.is_ok() {
+            return false;
+        }
+    }
     let mut bytes = fs::read(program).expect("it has been built");
     let mut places = Vec::new();
     if let Some(port) = port {
@@ -157,7 +165,6 @@ fn copy_with_port(program: &Path, file: &Path, port: Option<u16>) -> bool {
             bytes[*at..at + here.len()].copy_from_slice(here.as_bytes());
         }
     }
-    let folder = file.parent().unwrap_or(Path::new("."));
     let copied = fs::create_dir_all(folder).and_then(|()| {
         let _ = fs::remove_file(file); // another one, which may still be ending
         write_elsewhere(file, &bytes)?;

@@ -526,11 +526,17 @@ impl Places {
             .push(("target/debug/", format!("{}/", folder.display())));
         self.usages
             .push((USAGE, format!("usage: {} [", stage.name)));
-        let own = !arguments.is_empty() || !stage.takes_address();
+        // A finished program has 8888 in its text, too, and serves there if it is not told.
+        let needs_one = !stage.is_stage() && stage.arguments.is_some();
+        let told = match needs_one {
+            true => has_address(arguments, " "),
+            false => !arguments.is_empty(),
+        };
+        let own = told || !stage.takes_address();
         let address = if own {
             String::new()
         } else {
-            format!("127.0.0.1:{port}")
+            format!(" 127.0.0.1:{port}")
         };
         let arguments = self.here(arguments);
         let file = file.display();

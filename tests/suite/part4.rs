@@ -64,3 +64,28 @@ fn assert_serves(server: &Server) {
     let (answer, _) = server.connect().ask(&get("/"));
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
+
+/// The numbers of `epoll_wait` and `epoll_pwait`, of `poll` and `ppoll`, as machines number
+/// them.
+#[cfg(target_os = "linux")]
+const EPOLL_WAIT: [&str; 4] = ["232", "281", "22", "441"];
+#[cfg(target_os = "linux")]
+const POLL: [&str; 3] = ["7", "271", "73"];
+
+/// Waits until a process sleeps in one of these calls, for as long as nothing happens: it
+/// makes no call before something does. The time is this argument of the call.
+#[cfg(target_os = "linux")]
+fn wait_for_sleep_without_end(pid: u32, calls: &[&str], argument: usize) {
+    wait_for("a sleep without end", || {
+        let call = std::fs::read_to_string(format!("/proc/{pid}/syscall"));
+        let call = call.expect("it is our child");
+        let words: Vec<&str> = call.split_whitespace().collect();
+        let waits = calls.contains(&words[0]) && words.len() > argument;
+        // An int, -1; or for ppoll no struct of a time.
+        let without_end = match words[0] {
+            "271" | "73" => "0x0",
+            _ => "ffffffff",
+        };
+        (waits && words[argument].ends_with(without_end)).then_some(())
+    });
+}

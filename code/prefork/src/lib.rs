@@ -189,7 +189,7 @@ pub fn serve_forever(
 
 // ANCHOR: rest
 /// Has the handlers of this process record each signal, and wake it by a byte.
-fn record(came: &[(Signal, Arc<AtomicBool>)]) -> io::Result<(UnixStream, Vec<SigId>)> {
+pub fn record(came: &[(Signal, Arc<AtomicBool>)]) -> io::Result<(UnixStream, Vec<SigId>)> {
     let (wakes, writer) = UnixStream::pair()?;
     wakes.set_nonblocking(true)?;
     let (mut handlers, home) = (Vec::new(), getpid());
@@ -206,7 +206,7 @@ fn record(came: &[(Signal, Arc<AtomicBool>)]) -> io::Result<(UnixStream, Vec<Sig
 }
 
 /// Whether the signal has come since this was last asked.
-fn has_come(came: &[(Signal, Arc<AtomicBool>)], signal: Signal) -> bool {
+pub fn has_come(came: &[(Signal, Arc<AtomicBool>)], signal: Signal) -> bool {
     let mut flags = came.iter();
     flags.any(|(each, flag)| *each == signal && flag.swap(false, Ordering::Relaxed))
 }

@@ -37,6 +37,25 @@ fn int_and_term_let_the_workers_finish_their_answers() {
     }
 }
 
+/// Whoever is to end has done so before the master has looked at anything: that is no
+/// reason to complain, nor to fork.
+#[test]
+fn workers_that_are_faster_than_their_master_have_not_failed() {
+    let mut server = Server::start("webserver4a wsgiapp:app --workers 2");
+    let all = workers(&server, 2);
+    server.wait_until_idle(); // each has handlers of its own
+    server.signal(Signal::SIGSTOP);
+    server.wait_for_state('T');
+    server.signal_group(Signal::SIGINT);
+    server.wait_for_zombies(2);
+    server.signal(Signal::SIGCONT);
+    let status = wait_for("its end", || server.ended());
+    assert_eq!(status.signal(), Some(Signal::SIGINT as i32));
+    assert_eq!(server.errors(), "");
+    let forked = server.output().matches("worker pid ").count();
+    assert_eq!(forked, all.len(), "{}", server.output());
+}
+
 /// While they are being forked, and before they have handlers of their own.
 #[test]
 fn a_signal_to_workers_that_have_only_begun_is_not_lost() {

@@ -167,6 +167,10 @@ fn a_worker_that_cannot_start_is_told_and_costs_the_others_nothing() {
         server.errors().contains(&told).then_some(())
     });
     let only = workers(&server, 1);
+    // Where one is enough there is nothing to wait for but signals.
+    server.signal(Signal::SIGTTOU);
+    #[cfg(target_os = "linux")]
+    super::wait_for_sleep_without_end(server.pid(), &super::POLL, 3);
     server.signal(Signal::SIGTERM);
     wait_for("its end", || server.ended());
     assert!(!super::is_alive(only[0]));

@@ -24,15 +24,13 @@ fn applications_answer_through_4b_as_through_webserver2() {
 
 /// How many clients each worker has taken out of the kernel's queue, and how many wait there.
 #[cfg(target_os = "linux")]
-fn taken_and_waiting(server: &Server, pids: &[u32]) -> (Vec<usize>, u32) {
+fn taken_and_waiting(server: &Server, pids: &[u32]) -> (Vec<usize>, usize) {
     let port = server.address.port();
     let taken = |pid: &u32| super::workers::connections_of(*pid, port).len();
-    let table = procfs::net::tcp().unwrap();
-    let listens = |entry: &&procfs::net::TcpNetEntry| {
-        entry.local_address.port() == port && entry.state == procfs::net::TcpState::Listen
-    };
-    let listener = table.iter().find(listens).expect("it listens");
-    (pids.iter().map(taken).collect(), listener.rx_queue)
+    let sockets = super::workers::sockets_at(port);
+    let listener = sockets.iter().find(|socket| socket.listens);
+    let waiting = listener.expect("it listens").waiting;
+    (pids.iter().map(taken).collect(), waiting)
 }
 
 /// And whoever comes then waits where any worker can take them: a worker accepts as many as
