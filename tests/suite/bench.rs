@@ -558,7 +558,15 @@ fn who_waits_to_be_sent_is_in_the_latencies() {
 fn a_server_is_asked_in_the_ways_it_can_be() {
     let mut place = Place::new("ways");
     place.hello("closes", "webserver1");
-    place.python("alive", STOPS_ONCE, "connection = \"keep-alive\"");
+    // It has its address from a file that is filled in for it.
+    let file = place.folder.join("template.py");
+    let text = STOPS_ONCE.replace("sys.argv[1]", "\"{address}\"");
+    fs::write(&file, format!("# {}\n{text}", place.mark)).unwrap();
+    place.rows(&format!(
+        "[[server]]\nname = \"alive\"\nwhat = \"Python's\"\npath = \"/{}\"\nbody = {HELLO:?}\n\
+         connection = \"keep-alive\"\nconfig = {file:?}\ncommand = \"python3 {{config}}\"\n",
+        place.mark
+    ));
     let run = |place: &Place, arguments: &[&str]| {
         let (code, _, errors) = place.run(arguments);
         (code, errors)
@@ -580,6 +588,12 @@ fn a_server_is_asked_in_the_ways_it_can_be() {
     let (code, errors) = run(&place, &[&ways[..], &alone].concat());
     assert_eq!(code, Some(0), "{errors}");
     let server = &place.record()["servers"][0];
+    let copies = fs::read_dir(book::root().join("target/bench")).unwrap();
+    let left = copies.filter(|copy| {
+        let text = fs::read_to_string(copy.as_ref().unwrap().path()).unwrap_or_default();
+        text.contains(&place.mark)
+    });
+    assert_eq!(left.count(), 0, "copies of the file are left");
     // It waits for the first of the silent; the others wait for it, as the next would.
     let silent = &server["silent"];
     let counts = ["connected", "accepted"].map(|name| silent[name].as_u64().unwrap());

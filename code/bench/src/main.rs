@@ -262,11 +262,13 @@ mod linux {
         fn start(row: Row, root: &Path) -> Result<Server> {
             let address = free_address()?;
             let mut words = table::words(&row.command, root, &address.to_string())?;
+            let mut config = None;
             if let Some(file) = &row.config {
                 let copy = fill_in(file, root, &row.name, &address.to_string())?;
                 for word in &mut words {
                     *word = word.replace("{config}", &copy.to_string_lossy());
                 }
+                config = Some(copy);
             }
             let mut command = Command::new(&words[0]);
             command.args(&words[1..]).envs(&row.env);
@@ -280,7 +282,11 @@ mod linux {
                 group,
                 silent: None,
             };
-            server.wait_until_ready()?;
+            let ready = server.wait_until_ready();
+            if let Some(copy) = config {
+                let _ = fs::remove_file(copy); // it has been read
+            }
+            ready?;
             Ok(server)
         }
 
