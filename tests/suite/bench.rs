@@ -196,7 +196,7 @@ import contextlib, os, socket, sys, time
 def work():
     end = time.process_time() + 0.005
     while time.process_time() < end:
-        pass
+        sum(range(5000))
 host, port = sys.argv[1].split(":")
 listener = socket.create_server((host, int(port)))
 while True:
@@ -389,6 +389,11 @@ fn a_turn_lasts_for_its_seconds() {
     // counts in hundredths, of which each of the two may have begun one.
     let unseen = 20_000.0 / figure("answers");
     assert!(figure("server_cpu_us") + unseen >= 10_000.0, "{round}");
+    // Most of it is addition, which is no business of the kernel's.
+    assert!(
+        figure("server_user_us") > figure("server_system_us"),
+        "{round}"
+    );
 }
 
 #[test]
@@ -437,20 +442,40 @@ fn the_errors_of_the_load_tool_are_reported() {
     assert!(0 < answers && answers <= errors, "{server}");
 }
 
-const KEEPS_ALIVE: &str = r#"
-import http.server, sys, time
-class Hello(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def do_GET(self):
-        time.sleep(0.01)
-        self.send_response(200)
-        self.send_header("Content-Length", "14")
-        self.end_headers()
-        self.wfile.write(b"Hello, World!\n")
-    def log_message(self, *arguments):
-        pass
+/// Keeps connections alive, serves one of them at a time, and stops for half a second
+/// before its eleventh answer; that to the bench's first question is not counted.
+const STOPS_ONCE: &str = r#"
+import contextlib, socket, sys, time
 host, port = sys.argv[1].split(":")
-http.server.ThreadingHTTPServer((host, int(port)), Hello).serve_forever()
+listener = socket.create_server((host, int(port)))
+answers = -1
+while True:
+    client, _ = listener.accept()
+    with contextlib.suppress(OSError), client:
+        while request := client.recv(4096):
+            answers += 1
+            if answers == 10:
+                time.sleep(0.5)
+            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\nHello, World!\n")
+            if b"close" in request:
+                break
+"#;
+
+/// A thread for each connection, which it keeps; 2 ms for what comes at a time.
+const KEEPS_ALIVE: &str = r#"
+import contextlib, socket, sys, threading, time
+def serve(client):
+    with contextlib.suppress(OSError), client:
+        while requests := client.recv(4096):
+            time.sleep(0.002)
+            answer = b"HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\nHello, World!\n"
+            client.sendall(answer * requests.count(b"\r\n\r\n"))
+            if b"close" in requests:
+                break
+host, port = sys.argv[1].split(":")
+listener = socket.create_server((host, int(port)), backlog=64)
+while True:
+    threading.Thread(target=serve, args=listener.accept()[:1]).start()
 "#;
 
 #[test]
@@ -461,15 +486,122 @@ fn connections_that_stay_are_measured_with_wrk() {
     }
     let mut place = Place::new("alive");
     let more = "connection = \"keep-alive\"\nneeds = [\"python3\"]\n\
-                modules = [\"http.server\"]\nversion = \"python3 -V\"";
+                modules = [\"socket\"]\nversion = \"python3 -V\"";
     place.python("alive", KEEPS_ALIVE, more);
-    let (code, output, errors) = place.run(&["--rounds=1"]);
+    place.python("batches", KEEPS_ALIVE, "connection = \"pipelined\"");
+    let (code, output, errors) = place.run(&["--rounds=1", "--silent=20"]);
     assert_eq!(code, Some(0), "{errors}");
     assert!(output.contains("keep-alive"), "{output}");
+    let run = place.record();
+    let [alive, batches] = [0, 1].map(|row| &run["servers"][row]);
+    for server in [alive, batches] {
+        assert_eq!(server["errors"], 0);
+        assert!(server["rate"]["median"].as_f64().unwrap() > 0.0);
+        let median = |name: &str| server[name]["median"].as_f64().unwrap();
+        let parts = median("server_user_us") + median("server_system_us");
+        assert!((median("server_cpu_us") - parts).abs() < 0.01, "{server}");
+        // Each of the silent has a thread.
+        let silent = &server["silent"];
+        let counts =
+            ["accepted", "processes", "threads"].map(|name| silent[name].as_u64().unwrap());
+        assert_eq!(counts, [20, 1, 21], "{silent}");
+        let bytes = |name: &str| silent[name].as_f64().unwrap();
+        let more = bytes("resident_after") - bytes("resident_before");
+        assert!((bytes("bytes_each") - more / 20.0).abs() < 0.01, "{silent}");
+        assert!(bytes("bytes_each") > 1000.0, "{silent}");
+        // An answer takes 2 ms, beside them too.
+        assert!(bytes("alone_us") > 2000.0 && bytes("beside_us") > 2000.0);
+    }
+    assert_eq!(alive["tool"], "wrk");
+    assert_eq!(batches["tool"], "wrk pipelined");
+    // Sixteen are answered in the time of one.
+    let answers = |server: &Value| server["rounds"][0]["answers"].as_u64().unwrap();
+    assert!(answers(batches) > 4 * answers(alive), "{alive}\n{batches}");
+    assert!(alive["version"].as_str().unwrap().starts_with("Python 3"));
+}
+
+/// One answer takes half a second, and nobody else is served meanwhile. At fifty requests
+/// a second that meets half of them: those that were due then and could not be sent.
+#[test]
+fn who_waits_to_be_sent_is_in_the_latencies() {
+    if lacks("python3", "the bench measures latencies at a fixed rate") {
+        return;
+    }
+    let mut place = Place::new("rate");
+    place.python("stops", STOPS_ONCE, "connection = \"keep-alive\"");
+    let (code, output, errors) = place.run(&["--rounds=1", "--rate=50"]);
+    assert_eq!(code, Some(0), "{errors}");
+    assert!(
+        output.contains("from when it was due, 50 a second"),
+        "{output}"
+    );
     let server = &place.record()["servers"][0];
-    assert_eq!(server["errors"], 0);
-    assert!(server["rate"]["median"].as_f64().unwrap() > 0.0);
-    assert!(server["version"].as_str().unwrap().starts_with("Python 3"));
+    assert_eq!(
+        (&server["errors"], &server["tool"]),
+        (&json!(0), &json!("steady"))
+    );
+    let latency = &server["latency"];
+    assert_eq!(
+        (&latency["rate"], &latency["samples"]),
+        (&json!(50), &json!(50))
+    );
+    let of = |from: &str, at: &str| latency[from][at].as_f64().unwrap();
+    // The 11th to the 35th wait, the first of them half a second, the last not at all.
+    assert!(of("from_due", "p90_us") > 350_000.0, "{latency}");
+    assert!(of("from_sent", "max_us") > 500_000.0, "{latency}");
+    for at in ["p50_us", "p90_us", "p99_us", "p999_us", "max_us"] {
+        assert!(of("from_due", at) >= of("from_sent", at), "{at}: {latency}");
+    }
+}
+
+#[test]
+fn a_server_is_asked_in_the_ways_it_can_be() {
+    let mut place = Place::new("ways");
+    place.hello("closes", "webserver1");
+    // It has its address from a file that is filled in for it.
+    let file = place.folder.join("template.py");
+    let text = STOPS_ONCE.replace("sys.argv[1]", "\"{address}\"");
+    fs::write(&file, format!("# {}\n{text}", place.mark)).unwrap();
+    place.rows(&format!(
+        "[[server]]\nname = \"alive\"\nwhat = \"Python's\"\npath = \"/{}\"\nbody = {HELLO:?}\n\
+         connection = \"keep-alive\"\nconfig = {file:?}\ncommand = \"python3 {{config}}\"\n",
+        place.mark
+    ));
+    let run = |place: &Place, arguments: &[&str]| {
+        let (code, _, errors) = place.run(arguments);
+        (code, errors)
+    };
+    let (code, errors) = run(&place, &["--servers=closes", "--connection=pipelined"]);
+    assert_eq!(
+        (code, errors.as_str()),
+        (Some(1), "bench: closes closes every connection\n")
+    );
+    let (code, errors) = run(&place, &["--connection=pipelined", "--rate=10"]);
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("cannot be pipelined"), "{errors}");
+    // All rows but the one that cannot; and that one may be asked alone, too.
+    let ways = ["--rounds=1", "--rate=50", "--answers=5", "--connection"];
+    let (code, errors) = run(&place, &[&ways[..], &["keep-alive"]].concat());
+    assert_eq!(code, Some(0), "{errors}");
+    assert_eq!(place.record()["servers"].as_array().unwrap().len(), 1);
+    let alone = ["close", "--servers=alive", "--silent=3"];
+    let (code, errors) = run(&place, &[&ways[..], &alone].concat());
+    assert_eq!(code, Some(0), "{errors}");
+    let server = &place.record()["servers"][0];
+    let copies = fs::read_dir(book::root().join("target/bench")).unwrap();
+    let left = copies.filter(|copy| {
+        let text = fs::read_to_string(copy.as_ref().unwrap().path()).unwrap_or_default();
+        text.contains(&place.mark)
+    });
+    assert_eq!(left.count(), 0, "copies of the file are left");
+    // It waits for the first of the silent; the others wait for it, as the next would.
+    let silent = &server["silent"];
+    let counts = ["connected", "accepted"].map(|name| silent[name].as_u64().unwrap());
+    assert_eq!((counts, &silent["beside_us"]), ([3, 1], &Value::Null));
+    assert_eq!(
+        (&server["connection"], &server["errors"]),
+        (&json!("close"), &json!(0))
+    );
 }
 
 /// Also when it has no time to clean up.
@@ -635,7 +767,12 @@ fn a_figure_says_what_it_shows() {
             "name": name, "what": "", "command": "", "version": null, "connection": "close",
             "tool": "ab", "rounds": [], "errors": 0, "ratio": 1.0,
             "rate": {"median": median, "min": median - 50.0, "max": median + 100.0},
-            "server_cpu_us": {"median": 1.0, "min": 1.0, "max": 1.0},
+            "server_cpu_us": {"median": median / 2000.0, "min": 1.0, "max": median / 1000.0},
+            "silent": {
+                "clients": 10, "connected": 10, "accepted": 10, "processes": 1, "threads": 1,
+                "resident_before": 0, "resident_after": 10 * median as u64, "bytes_each": median,
+                "alone_us": 1.0, "beside_us": null,
+            },
         })
     };
     let run = json!({
@@ -690,6 +827,21 @@ fn a_figure_says_what_it_shows() {
         some.contains("some.svg --servers third,half</metadata>"),
         "{some}"
     );
+    let processor = draw("cpu.svg", &["--of=processor"]).unwrap();
+    for part in [
+        "microseconds: a&lt;b 6.0, half 3.0",
+        "half 3.0 (1.0 to 6.0)",
+    ] {
+        assert!(processor.contains(part), "no {part} in {processor}");
+    }
+    let silent = draw("silent.svg", &["--of=silent", "--servers=half"]).unwrap();
+    for part in [
+        "Resident bytes for a silent client: half 6,000.",
+        "<desc>In bytes: half 6,000. One look",
+        "silent.svg --servers half --of silent</metadata>",
+    ] {
+        assert!(silent.contains(part), "no {part} in {silent}");
+    }
     let error = draw("none.svg", &["--servers=other"]).unwrap_err();
     assert!(error.contains("the run has no server other"), "{error}");
 }

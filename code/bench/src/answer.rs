@@ -1,5 +1,6 @@
 //! Asks a server once, and looks at the whole answer.
 
+use crate::steady;
 use crate::table::{Connection, Row};
 use anyhow::{ensure, Context, Result};
 use std::io::{Read, Write};
@@ -39,13 +40,20 @@ pub fn check(address: SocketAddr, row: &Row) -> Result<()> {
         shortened(body),
         shortened(row.body.as_bytes())
     );
+    let length = steady::length(&answer)?.unwrap_or(answer.len());
+    ensure!(
+        length == answer.len(),
+        "{} promises {length} bytes in all and sends {}",
+        row.name,
+        answer.len()
+    );
     Ok(())
 }
 
 fn ask(address: SocketAddr, row: &Row) -> Result<Vec<u8>> {
     let version = match row.connection {
         Connection::Close => "1.0",
-        Connection::KeepAlive => "1.1",
+        Connection::KeepAlive | Connection::Pipelined => "1.1",
     };
     let mut connection = TcpStream::connect_timeout(&address, PATIENCE)?;
     connection.set_read_timeout(Some(PATIENCE))?;

@@ -1,7 +1,8 @@
 //! A bar chart of a recorded run, as an SVG in the page's own colours.
 
-use crate::record::{grouped, ForkCost, Record, Spread, Throughput};
-use anyhow::{ensure, Context, Result};
+use crate::record::{grouped, ForkCost, Measured, Record, Spread, Throughput};
+use anyhow::{bail, ensure, Context, Result};
+use clap::ValueEnum;
 use std::fmt::Write;
 
 /// What a figure looks like without the page whose colours it takes: as a file of its
@@ -21,6 +22,57 @@ const ROW: usize = 46;
 /// Characters of the monospaced label that the width holds.
 const LABEL: usize = 46;
 
+/// What the bars of a run of servers show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Of {
+    /// Answers a second.
+    Rate,
+    /// Microseconds of the server's processor time for an answer.
+    Processor,
+    /// Resident bytes of the server for each silent client.
+    Silent,
+}
+
+impl Of {
+    fn title(self) -> &'static str {
+        match self {
+            Of::Rate => "Answers a second",
+            Of::Processor => "Processor time for an answer, microseconds",
+            Of::Silent => "Resident bytes for a silent client",
+        }
+    }
+
+    fn unit(self) -> &'static str {
+        match self {
+            Of::Rate => "answers a second",
+            Of::Processor => "microseconds",
+            Of::Silent => "bytes",
+        }
+    }
+
+    fn value(self, server: &Measured) -> Result<Spread> {
+        match self {
+            Of::Rate => Ok(server.rate),
+            Of::Processor => Ok(server.server_cpu_us),
+            Of::Silent => {
+                let silent = server.silent.as_ref();
+                let each = silent.and_then(|silent| silent.bytes_each);
+                let each =
+                    each.with_context(|| format!("{} held no silent clients", server.name))?;
+                Spread::of([each]).context("no figure")
+            }
+        }
+    }
+
+    /// As it stands beside the bar.
+    fn text(self, figure: f64) -> String {
+        match self {
+            Of::Processor => format!("{figure:.1}"),
+            Of::Rate | Of::Silent => grouped(figure),
+        }
+    }
+}
+
 struct Bar {
     label: String,
     value: Spread,
@@ -28,23 +80,26 @@ struct Bar {
 }
 
 /// Draws the medians of a run as bars, their spread as a line on each. Of a run of
-/// servers only those in `names` are drawn, in that order; all if there are none.
+/// servers only those in `names` are drawn, in that order; all if there are none; and of
+/// each what `of` says.
 /// `metadata` is kept in the figure and not shown: how to draw it again.
 ///
 /// # Errors
 ///
 /// A name that the run does not have, or that is too long for the figure; a run
 /// without figures.
-pub fn draw(record: &Record, names: &[String], metadata: &str) -> Result<String> {
+pub fn draw(record: &Record, names: &[String], of: Of, metadata: &str) -> Result<String> {
     let (title, unit, bars, conditions) = match record {
         Record::Throughput(run) => (
-            "Answers a second",
-            "answers a second",
-            rates(run, names)?,
-            rates_conditions(run),
+            of.title(),
+            of.unit(),
+            servers(run, names, of)?,
+            conditions(run, of),
         ),
         Record::ForkCost(run) => {
-            ensure!(names.is_empty(), "a run of forks has no servers to choose");
+            if of != Of::Rate || !names.is_empty() {
+                bail!("a run of forks has no servers to choose");
+            }
             (
                 "Microseconds for a fork, by memory touched",
                 "microseconds",
@@ -69,8 +124,8 @@ pub fn draw(record: &Record, names: &[String], metadata: &str) -> Result<String>
             "{} {} ({} to {})",
             bar.label,
             bar.text,
-            grouped(bar.value.min),
-            grouped(bar.value.max)
+            of.text(bar.value.min),
+            of.text(bar.value.max)
         ));
     }
     let height = 28 + bars.len() * ROW;
@@ -80,10 +135,14 @@ pub fn draw(record: &Record, names: &[String], metadata: &str) -> Result<String>
         .map(|bar| format!("{} {}", bar.label, bar.text))
         .collect();
     let label = escaped(&format!("A bar chart. {title}: {}.", short.join(", ")));
-    let desc = escaped(&format!(
-        "Medians in {unit}, with the least and the greatest: {}. {conditions}",
-        said.join("; ")
-    ));
+    let desc = escaped(&match of {
+        // One figure for each, which has no spread.
+        Of::Silent => format!("In {unit}: {}. {conditions}", short.join("; ")),
+        Of::Rate | Of::Processor => format!(
+            "Medians in {unit}, with the least and the greatest: {}. {conditions}",
+            said.join("; ")
+        ),
+    });
     writeln!(
         svg,
         r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{label}" style="fill:var(--fg, black);font-family:var(--sans-font, sans-serif)">"#
@@ -130,7 +189,7 @@ pub fn draw(record: &Record, names: &[String], metadata: &str) -> Result<String>
     Ok(svg)
 }
 
-fn rates(run: &Throughput, names: &[String]) -> Result<Vec<Bar>> {
+fn servers(run: &Throughput, names: &[String], of: Of) -> Result<Vec<Bar>> {
     let all: Vec<String> = run
         .servers
         .iter()
@@ -142,20 +201,28 @@ fn rates(run: &Throughput, names: &[String]) -> Result<Vec<Bar>> {
         .map(|name| {
             let server = run.servers.iter().find(|server| server.name == *name);
             let server = server.with_context(|| format!("the run has no server {name}"))?;
+            let value = of.value(server)?;
             Ok(Bar {
                 label: name.clone(),
-                value: server.rate,
-                text: grouped(server.rate.median),
+                value,
+                text: of.text(value.median),
             })
         })
         .collect()
 }
 
-fn rates_conditions(run: &Throughput) -> String {
+fn conditions(run: &Throughput, of: Of) -> String {
+    let machine = format!(
+        "{}, {} cores, {}",
+        run.machine.cpu, run.machine.cores, run.machine.kernel
+    );
+    if of == Of::Silent {
+        return format!("One look at each before the first round; {machine}.");
+    }
     let rounds = run.servers.first().map_or(0, |server| server.rounds.len());
     format!(
-        "{rounds} rounds of {} s each in turn, {} connections at a time; {}, {} cores, {}.",
-        run.seconds, run.connections, run.machine.cpu, run.machine.cores, run.machine.kernel
+        "{rounds} rounds of {} s each in turn, {} connections at a time; {machine}.",
+        run.seconds, run.connections
     )
 }
 

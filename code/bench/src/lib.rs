@@ -23,7 +23,26 @@
 //! rate still contains the client's cost, so the report has a second figure
 //! beside it: the *processor time of the server for an answer*, that of the
 //! children it has waited for included, from `/proc`, with a resolution of a
-//! hundredth of a second in a round.
+//! hundredth of a second in a round. It has two parts, in the server's own code and
+//! in the kernel. The figure is of all processes of the server's group; children that
+//! the kernel reaps by itself (`SIGCHLD` ignored) are not in it.
+//!
+//! *New connections, kept connections, pipelined requests* (`--connection`): a row
+//! says how its server is asked, and a server that keeps connections can be asked in
+//! each of the three ways. Pipelined requests come 16 at a time, and the next 16 when
+//! all of them are answered.
+//!
+//! *Resident bytes for a silent client* (`--silent N`): before the first round, N
+//! clients connect to each server in turn and say nothing. When the server has
+//! accepted those that it can, and two looks in a row have seen the same, its memory
+//! has grown by so much for each. It is the sum of `Pss_Anon` and `Pss_Shmem` of its
+//! processes: pages of no file, and those that several share are counted once. The
+//! kernel's own memory for a connection is not in it. Where no client waits in the
+//! kernel's queue, an answer to one more client is timed beside them.
+//!
+//! *Latencies at a fixed rate* (`--rate N`): percentiles from the moment at which each
+//! request was due, whether or not it could be sent then, and beside them those from
+//! the moment at which it was sent; the module `steady` says what lies between them.
 //!
 //! Each server has a session of its own, as a service manager would give it one,
 //! and the load processes share the bench's. Linux divides the processors
@@ -57,6 +76,17 @@
 //! `wrk`: `ab -k` asks in a way (HTTP/1.0, `Keep-Alive`) that many servers
 //! refuse. Rates of the two tools are not compared without a word about it.
 //!
+//! # Why a client of our own for a fixed rate
+//!
+//! Neither `ab` nor `wrk` has a rate. wrk2 has one, but Debian does not package it, and
+//! its README gives a millisecond as the accuracy of its latencies, which is more than
+//! most answers take here. `oha`, of crates.io, counts from the time a request was due
+//! (`-q` and `--latency-correction`). It brings tokio, hyper, TLS, a resolver and a screen
+//! of its own, minutes of compiling for whoever wants one figure, and what its runtime
+//! needs for a request would share two cores with what is measured. What is needed of it
+//! here is a list of due times and threads that sleep until the next. All latencies are
+//! kept, so the percentiles are exact.
+//!
 //! # What is left behind
 //!
 //! Nothing. Each server and each load process leads a process group; the group
@@ -78,6 +108,10 @@ pub mod load;
 pub mod machine;
 #[cfg(target_os = "linux")]
 pub mod processes;
+#[cfg(target_os = "linux")]
+pub mod silent;
+#[cfg(target_os = "linux")]
+pub mod steady;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

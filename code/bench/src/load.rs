@@ -1,11 +1,13 @@
-//! The load tools: `ab` for connections that close, `wrk` for those that stay.
-//! The crate's page says why.
+//! The load tools: `ab` for connections that close, `wrk` for those that stay, and our
+//! own client for a fixed rate. The crate's page says why.
 
 use crate::machine;
 use crate::processes::Group;
-use crate::table::Connection;
+use crate::steady::{self, Sample, Schedule};
+use crate::table::{Connection, Row, DEPTH};
 use anyhow::{bail, ensure, Context, Result};
 use std::io::Read;
+use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -32,7 +34,12 @@ pub struct Load {
     pub connections: usize,
     /// At most as many load processes (of `wrk`: threads).
     pub cores: usize,
+    /// Requests a second, from our own client.
+    pub rate: Option<u64>,
 }
+
+/// wrk's script, from the top of the repository.
+const PIPELINED: &str = "code/bench/src/pipelined.lua";
 
 /// What the tools saw in a round.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -48,19 +55,21 @@ pub struct Seen {
 impl Load {
     /// The tool's name.
     pub fn tool(&self) -> &'static str {
-        match self.connection {
-            Connection::Close => "ab",
-            Connection::KeepAlive => "wrk",
+        match (self.rate, self.connection) {
+            (Some(_), _) => "steady",
+            (None, Connection::Close) => "ab",
+            (None, Connection::KeepAlive) => "wrk",
+            (None, Connection::Pipelined) => "wrk pipelined",
         }
     }
 
     /// How to get the tool, when the machine lacks it.
     pub fn missing(&self) -> Option<String> {
-        let package = match self.connection {
-            Connection::Close => "apache2-utils",
-            Connection::KeepAlive => "wrk",
+        let (tool, package) = match (self.rate, self.connection) {
+            (Some(_), _) => return None,
+            (None, Connection::Close) => ("ab", "apache2-utils"),
+            (None, Connection::KeepAlive | Connection::Pipelined) => ("wrk", "wrk"),
         };
-        let tool = self.tool();
         let connection = self.connection.name();
         (!machine::has_tool(tool)).then(|| {
             format!("{tool}, which loads {connection} rows; install it (Debian: apt-get install {package})")
@@ -73,18 +82,20 @@ impl Load {
     ///
     /// A tool that cannot be run.
     pub fn version(&self) -> Result<String> {
-        let flag = match self.connection {
-            Connection::Close => "-V",
-            Connection::KeepAlive => "-v",
-        };
-        machine::first_line(self.tool(), [flag])
+        match (self.rate, self.connection) {
+            (Some(_), _) => Ok(concat!("bench ", env!("CARGO_PKG_VERSION")).to_string()),
+            (None, Connection::Close) => machine::first_line("ab", ["-V"]),
+            (None, Connection::KeepAlive | Connection::Pipelined) => {
+                machine::first_line("wrk", ["-v"])
+            }
+        }
     }
 
     /// How many processes of the tool make the load.
     pub fn processes(&self) -> usize {
-        match self.connection {
-            Connection::Close => self.cores.min(self.connections),
-            Connection::KeepAlive => 1,
+        match (self.rate, self.connection) {
+            (None, Connection::Close) => self.cores.min(self.connections),
+            _ => 1,
         }
     }
 
@@ -94,7 +105,8 @@ impl Load {
     /// ```
     /// use bench::{load::Load, table::Connection};
     /// let connection = Connection::Close;
-    /// let load = Load { connection, seconds: 5, answers: None, connections: 8, cores: 3 };
+    /// let load =
+    ///     Load { connection, seconds: 5, answers: None, connections: 8, cores: 3, rate: None };
     /// assert_eq!([load.share(0), load.share(1), load.share(2)], [3, 3, 2]);
     /// ```
     pub fn share(&self, process: usize) -> usize {
@@ -135,7 +147,8 @@ impl Load {
     /// ```
     /// use bench::{load::Load, table::Connection};
     /// let connection = Connection::Close;
-    /// let mut load = Load { connection, seconds: 5, answers: None, connections: 8, cores: 3 };
+    /// let mut load =
+    ///     Load { connection, seconds: 5, answers: None, connections: 8, cores: 3, rate: None };
     /// let line = |load: &Load| load.command("127.0.0.1:80", "/", 2).join(" ");
     /// assert!(line(&load).contains(" -t 5 -n 1000000 -c 2 "));
     /// load.answers = Some(100);
@@ -146,35 +159,46 @@ impl Load {
     pub fn command(&self, address: &str, path: &str, process: usize) -> Vec<String> {
         let url = format!("http://{address}{path}");
         let share = self.share(process);
+        let threads = self.threads();
+        let seconds = self.seconds;
+        if let Some(rate) = self.rate {
+            let kind = self.connection.name();
+            let line = format!("steady {rate} a second, {seconds} s, {share} {kind} {url}");
+            return line.split(' ').map(String::from).collect();
+        }
         let line = match self.connection {
             // -r: count a broken connection and go on. -n must follow -t, which
             // would set it to 50,000.
             Connection::Close => format!(
-                "ab -q -r -s {PATIENCE} -t {} -n {} -c {share} -H Connection:close {url}",
-                self.seconds,
+                "ab -q -r -s {PATIENCE} -t {seconds} -n {} -c {share} -H Connection:close {url}",
                 self.requests(share)
             ),
-            Connection::KeepAlive => format!(
-                "wrk -t {} -c {share} -d {} {url}",
-                self.threads(),
-                self.seconds
-            ),
+            Connection::KeepAlive => format!("wrk -t {threads} -c {share} -d {seconds} {url}"),
+            Connection::Pipelined => {
+                format!("wrk -t {threads} -c {share} -d {seconds} -s {PIPELINED} {url} -- {DEPTH}")
+            }
         };
         line.split(' ').map(String::from).collect()
     }
 
-    /// Loads a server for a round.
+    /// Loads a server for a round. The latencies are those of a fixed rate; there are none
+    /// otherwise.
     ///
     /// # Errors
     ///
     /// A tool that cannot be run, complains, does not end, or prints what this
     /// program does not understand.
-    pub fn run(&self, address: &str, path: &str) -> Result<Seen> {
+    pub fn run(&self, address: SocketAddr, row: &Row) -> Result<(Seen, Vec<Sample>)> {
+        if let Some(rate) = self.rate {
+            let requests = (rate * self.seconds).min(self.answers.unwrap_or(u64::MAX));
+            return steady::run(address, row, Schedule { rate, requests }, self.connections);
+        }
         let mut running = Vec::new();
         for process in 0..self.processes() {
-            let line = self.command(address, path, process);
+            let line = self.command(&address.to_string(), &row.path, process);
             let mut command = Command::new(&line[0]);
             command.args(&line[1..]).stdin(Stdio::null());
+            command.current_dir(crate::root());
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
             running.push(Group::spawn(&mut command, self.tool())?);
         }
@@ -191,14 +215,14 @@ impl Load {
             let output = text(group.child.stdout.take())?;
             let seen = match self.connection {
                 Connection::Close => read_ab(&output),
-                Connection::KeepAlive => read_wrk(&output),
+                Connection::KeepAlive | Connection::Pipelined => read_wrk(&output),
             };
             let seen = seen.with_context(|| format!("understand the report of {}", self.tool()))?;
             sum.rate += seen.rate;
             sum.answers += seen.answers;
             sum.errors += seen.errors;
         }
-        Ok(sum)
+        Ok((sum, Vec::new()))
     }
 }
 

@@ -3,7 +3,8 @@
 //!     cargo run --release -p bench -- [--servers A,B] [--json FILE]
 //!
 //! The servers are the rows of code/bench/servers.toml. The load comes from ab
-//! (Debian: apache2-utils), or from wrk for rows that keep connections alive.
+//! (Debian: apache2-utils), or from wrk for rows that keep connections alive, or at a
+//! fixed rate from the bench itself.
 //! Leave the machine alone while it runs, and look at the spread before you
 //! believe a ratio. The library's page says what the figures mean.
 
@@ -24,11 +25,12 @@ mod linux {
     use bench::load::Load;
     use bench::processes::{end_together, Group};
     use bench::record::{
-        self, grouped, rounded, Comparison, Machine, Measured, Record, Round, Spread, Throughput,
-        Tool,
+        self, grouped, rounded, Comparison, Machine, Measured, Record, Round, Silent, Spread,
+        Throughput, Tool,
     };
-    use bench::table::{self, Row};
-    use bench::{answer, machine};
+    use bench::steady::{self, Sample};
+    use bench::table::{self, Connection, Row};
+    use bench::{answer, machine, silent};
     use clap::Parser;
     use std::collections::{BTreeMap, BTreeSet};
     use std::fs;
@@ -58,7 +60,7 @@ mod linux {
         /// Seconds of load in a turn
         #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=600))]
         seconds: u64,
-        /// End a turn early, after this many answers (where ab makes the load)
+        /// End a turn early, after this many answers (wrk cannot)
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
         answers: Option<u64>,
         /// Seconds of load on each server beforehand; 0 for none
@@ -67,6 +69,15 @@ mod linux {
         /// Connections open at a time, over all load processes
         #[arg(long, default_value_t = 32, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
         connections: u64,
+        /// Ask all so: close, keep-alive or pipelined [default: as rows say]
+        #[arg(long, value_name = "KIND", hide_possible_values = true)]
+        connection: Option<Connection>,
+        /// Ask N times a second, and tell how long the answers took
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+        rate: Option<u64>,
+        /// First hold N clients that say nothing, and tell what they cost
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=25_000))]
+        silent: Option<u64>,
         /// Write the run to this file, as JSON
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
@@ -83,7 +94,19 @@ mod linux {
         let root = bench::root();
         let file = options.table.clone();
         let rows = table::load(&file.unwrap_or_else(|| root.join(table::TABLE)))?;
-        let rows = table::choose(rows, &options.servers)?;
+        let mut rows = table::choose(rows, &options.servers)?;
+        if let Some(connection) = options.connection {
+            rows = table::ask(rows, connection, &options.servers)?;
+        }
+        if options.rate.is_some() {
+            let batch = rows
+                .iter()
+                .find(|row| row.connection == Connection::Pipelined);
+            ensure!(
+                batch.is_none(),
+                "--rate sends one request at a time: it cannot be pipelined"
+            );
+        }
         check_names(&options, &rows)?;
         if let Some(file) = &options.json {
             record::check_writable(file)?;
@@ -106,12 +129,22 @@ mod linux {
         for row in &rows {
             build(row, &root)?;
         }
+        if options.silent.is_some() {
+            silent::raise_limit()?;
+        }
         let mut servers = Vec::new();
         for row in rows {
             servers.push(Server::start(row, &root)?);
         }
-        let rounds = measure(&servers, &options)?;
-        let run = report(machine, &servers, rounds, &baseline, &options)?;
+        if let Some(clients) = options.silent {
+            for server in &mut servers {
+                bench::say(&format!("hold silent clients: {}", server.row.name));
+                let held = silent::hold(server.address, &server.row, &server.group, clients);
+                server.silent = Some(held.with_context(|| server.row.name.clone())?);
+            }
+        }
+        let turns = measure(&servers, &options)?;
+        let run = report(machine, &servers, turns, &baseline, &options)?;
         drop(servers);
 
         let _ = print(&run);
@@ -192,6 +225,7 @@ mod linux {
             answers: options.answers,
             connections: options.connections as usize,
             cores: machine::cores()?,
+            rate: options.rate,
         })
     }
 
@@ -220,13 +254,22 @@ mod linux {
         row: Row,
         address: SocketAddr,
         group: Group,
+        silent: Option<Silent>,
     }
 
     impl Server {
         /// Starts it, and waits for its first right answer.
         fn start(row: Row, root: &Path) -> Result<Server> {
             let address = free_address()?;
-            let words = table::words(&row.command, root, &address.to_string())?;
+            let mut words = table::words(&row.command, root, &address.to_string())?;
+            let mut config = None;
+            if let Some(file) = &row.config {
+                let copy = fill_in(file, root, &row.name, &address.to_string())?;
+                for word in &mut words {
+                    *word = word.replace("{config}", &copy.to_string_lossy());
+                }
+                config = Some(copy);
+            }
             let mut command = Command::new(&words[0]);
             command.args(&words[1..]).envs(&row.env);
             command.current_dir(root.join(row.cwd.as_deref().unwrap_or(Path::new("."))));
@@ -237,8 +280,13 @@ mod linux {
                 row,
                 address,
                 group,
+                silent: None,
             };
-            server.wait_until_ready()?;
+            let ready = server.wait_until_ready();
+            if let Some(copy) = config {
+                let _ = fs::remove_file(copy); // it has been read
+            }
+            ready?;
             Ok(server)
         }
 
@@ -271,11 +319,11 @@ mod linux {
             }
         }
 
-        fn round(&self, load: &Load) -> Result<Round> {
-            let before = self.group.processor_seconds()?;
-            let seen = load.run(&self.address.to_string(), &self.row.path);
-            let seen = seen.with_context(|| format!("load {}", self.row.name))?;
-            let used = self.group.processor_seconds()? - before;
+        fn round(&self, load: &Load) -> Result<(Round, Vec<Sample>)> {
+            let before = self.group.processor_time()?;
+            let seen = load.run(self.address, &self.row);
+            let (seen, samples) = seen.with_context(|| format!("load {}", self.row.name))?;
+            let after = self.group.processor_time()?;
             self.must_run()?;
             ensure!(
                 seen.answers > 0,
@@ -284,12 +332,16 @@ mod linux {
                 load.seconds,
                 seen.errors
             );
-            Ok(Round {
+            let [user, system, both] = after.for_each(before, seen.answers);
+            let round = Round {
                 rate: rounded(seen.rate),
                 answers: seen.answers,
                 errors: seen.errors,
-                server_cpu_us: rounded(used * 1e6 / seen.answers as f64),
-            })
+                server_cpu_us: both,
+                server_user_us: Some(user),
+                server_system_us: Some(system),
+            };
+            Ok((round, samples))
         }
     }
 
@@ -299,16 +351,31 @@ mod linux {
         Ok(listener.local_addr()?)
     }
 
-    /// The rounds of each server, in the servers' order.
-    fn measure(servers: &[Server], options: &Options) -> Result<Vec<Vec<Round>>> {
+    /// A copy of the file with the address in it, in target/bench.
+    fn fill_in(file: &Path, root: &Path, name: &str, address: &str) -> Result<PathBuf> {
+        let from = root.join(file);
+        let text = fs::read_to_string(&from).with_context(|| format!("read {}", from.display()))?;
+        let text = text
+            .replace("{address}", address)
+            .replace("{root}", &root.to_string_lossy());
+        let folder = root.join("target/bench");
+        let copy = folder.join(format!("{name}-{}", std::process::id()));
+        let written = fs::create_dir_all(&folder).and_then(|()| fs::write(&copy, text));
+        written.with_context(|| format!("write {}", copy.display()))?;
+        Ok(copy)
+    }
+
+    /// The rounds of each server, in the servers' order, and the latencies of a fixed rate.
+    fn measure(servers: &[Server], options: &Options) -> Result<Vec<Turns>> {
         for server in servers.iter().filter(|_| options.warm_up > 0) {
             bench::say(&format!("warm up {}", server.row.name));
             server.round(&load(&server.row, options.warm_up, options)?)?;
         }
-        let mut rounds = vec![Vec::new(); servers.len()];
+        let mut turns = vec![Turns::default(); servers.len()];
         for number in 1..=options.rounds {
-            for (server, rounds) in servers.iter().zip(&mut rounds) {
-                let round = server.round(&load(&server.row, options.seconds, options)?)?;
+            for (server, turns) in servers.iter().zip(&mut turns) {
+                let (round, samples) =
+                    server.round(&load(&server.row, options.seconds, options)?)?;
                 bench::say(&format!(
                     "round {number} of {}: {}: {} answers a second, {} errors",
                     options.rounds,
@@ -316,27 +383,35 @@ mod linux {
                     grouped(round.rate),
                     round.errors
                 ));
-                rounds.push(round);
+                turns.rounds.push(round);
+                turns.samples.extend(samples);
             }
         }
         // Under load it might have begun to answer something else.
         for server in servers {
             answer::check(server.address, &server.row).context("after the last round")?;
         }
-        Ok(rounds)
+        Ok(turns)
+    }
+
+    /// What a server did in its turns.
+    #[derive(Clone, Default)]
+    struct Turns {
+        rounds: Vec<Round>,
+        samples: Vec<Sample>,
     }
 
     fn report(
         machine: Machine,
         servers: &[Server],
-        rounds: Vec<Vec<Round>>,
+        turns: Vec<Turns>,
         baseline: &str,
         options: &Options,
     ) -> Result<Throughput> {
         let root = bench::root();
         let mut tools = BTreeMap::new();
         let mut measured = Vec::new();
-        for (server, rounds) in servers.iter().zip(rounds) {
+        for (server, Turns { rounds, samples }) in servers.iter().zip(turns) {
             let row = &server.row;
             let load = load(row, options.seconds, options)?;
             let tool = Tool {
@@ -361,8 +436,16 @@ mod linux {
                 tool: load.tool().to_string(),
                 rate: spread(|round| round.rate)?,
                 server_cpu_us: spread(|round| round.server_cpu_us)?,
+                server_user_us: Spread::of(rounds.iter().filter_map(|round| round.server_user_us)),
+                server_system_us: Spread::of(
+                    rounds.iter().filter_map(|round| round.server_system_us),
+                ),
                 errors: rounds.iter().map(|round| round.errors).sum(),
                 ratio: 0.0,
+                silent: server.silent.clone(),
+                latency: options
+                    .rate
+                    .and_then(|rate| steady::summary(rate, &samples)),
                 rounds,
             });
         }
@@ -393,6 +476,7 @@ mod linux {
             machine,
             seconds: options.seconds,
             warm_up_seconds: options.warm_up,
+            answers: options.answers,
             connections: options.connections as usize,
             tools,
             baseline: baseline.to_string(),
@@ -427,8 +511,14 @@ mod linux {
         let ratio = format!("to {}", run.baseline);
         writeln!(
             terminal,
-            "\n{:width$}  {:>9}  {:>17}  {:>6}  {:>9}  {:>10}  {ratio}",
-            "server", "answers/s", "min - max", "errors", "server us", "connection"
+            "\n{:width$}  {:>9}  {:>17}  {:>6}  {:>9}  {:>15}  {:>10}  {ratio}",
+            "server",
+            "answers/s",
+            "min - max",
+            "errors",
+            "server us",
+            "user + system",
+            "connection"
         )?;
         for server in &run.servers {
             let spread = format!(
@@ -436,9 +526,15 @@ mod linux {
                 grouped(server.rate.min),
                 grouped(server.rate.max)
             );
+            let median = |figure: Option<Spread>| figure.map_or(0.0, |spread| spread.median);
+            let parts = format!(
+                "{:.1} + {:.1}",
+                median(server.server_user_us),
+                median(server.server_system_us)
+            );
             writeln!(
                 terminal,
-                "{:width$}  {:>9}  {spread:>17}  {:>6}  {:>9.1}  {:>10}  {:.2}",
+                "{:width$}  {:>9}  {spread:>17}  {:>6}  {:>9.1}  {parts:>15}  {:>10}  {:.2}",
                 server.name,
                 grouped(server.rate.median),
                 server.errors,
@@ -447,6 +543,8 @@ mod linux {
                 server.ratio
             )?;
         }
+        print_silent(&mut terminal, run, width)?;
+        print_latency(&mut terminal, run, width)?;
         for pair in &run.comparisons {
             writeln!(
                 terminal,
@@ -459,6 +557,74 @@ mod linux {
                 terminal,
                 "\nrates of close and of keep-alive come from different tools"
             )?;
+        }
+        Ok(())
+    }
+
+    fn print_silent(to: &mut impl Write, run: &Throughput, width: usize) -> std::io::Result<()> {
+        if run.servers.iter().all(|server| server.silent.is_none()) {
+            return Ok(());
+        }
+        let width = width.max("silent clients".len());
+        writeln!(
+            to,
+            "\n{:width$}  {:>13}  {:>9}  {:>8}  {:>12}  {:>10}  {:>9}",
+            "silent clients",
+            "accepted",
+            "processes",
+            "threads",
+            "bytes each",
+            "us alone",
+            "us beside"
+        )?;
+        for server in &run.servers {
+            let Some(silent) = &server.silent else {
+                continue;
+            };
+            let or_none = |figure: Option<f64>| figure.map_or("-".to_string(), grouped);
+            writeln!(
+                to,
+                "{:width$}  {:>13}  {:>9}  {:>8}  {:>12}  {:>10.0}  {:>9}",
+                server.name,
+                format!("{} of {}", silent.accepted, silent.clients),
+                silent.processes,
+                silent.threads,
+                or_none(silent.bytes_each),
+                silent.alone_us,
+                or_none(silent.beside_us)
+            )?;
+        }
+        Ok(())
+    }
+
+    fn print_latency(to: &mut impl Write, run: &Throughput, width: usize) -> std::io::Result<()> {
+        for (what, from_due) in [
+            ("from when it was due", true),
+            ("from when it was sent", false),
+        ] {
+            let mut head = true;
+            for server in &run.servers {
+                let Some(latency) = &server.latency else {
+                    continue;
+                };
+                if std::mem::take(&mut head) {
+                    writeln!(
+                        to,
+                        "\n{:width$}  {:>9}  {:>9}  {:>9}  {:>9}  {:>9}  us, {what}, {} a second",
+                        "server", "50 %", "90 %", "99 %", "99.9 %", "most", latency.rate
+                    )?;
+                }
+                let of = if from_due {
+                    latency.from_due
+                } else {
+                    latency.from_sent
+                };
+                writeln!(
+                    to,
+                    "{:width$}  {:>9.0}  {:>9.0}  {:>9.0}  {:>9.0}  {:>9.0}",
+                    server.name, of.p50_us, of.p90_us, of.p99_us, of.p999_us, of.max_us
+                )?;
+            }
         }
         Ok(())
     }

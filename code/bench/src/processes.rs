@@ -1,11 +1,13 @@
 //! Processes that end with the bench: each leads a group of its own.
 
+use crate::record::rounded;
 use anyhow::{bail, Context, Result};
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::{killpg, Signal};
 use nix::sys::wait::{waitid, waitpid, Id, WaitPidFlag, WaitStatus};
 use nix::unistd::{getppid, setsid, Pid};
+use procfs::process::{Process, Stat};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::os::unix::process::CommandExt;
@@ -135,26 +137,98 @@ impl Group {
         }
     }
 
-    /// Processor time of the group so far, in seconds, that of children it has
-    /// reaped included; a tick (a hundredth of a second) is the resolution.
+    /// Processor time of the group so far, that of children it has reaped included; a
+    /// tick (a hundredth of a second) is the resolution.
     ///
     /// # Errors
     ///
     /// A `/proc` that cannot be read.
-    pub fn processor_seconds(&self) -> Result<f64> {
-        let mut ticks = 0;
-        for process in procfs::process::all_processes().context("read /proc")? {
-            // A process may end at any moment.
-            let Ok(stat) = process.and_then(|process| process.stat()) else {
+    pub fn processor_time(&self) -> Result<Processor> {
+        let (mut user, mut system) = (0, 0);
+        for (_, stat) in self.members()? {
+            user += stat.utime + stat.cutime.max(0) as u64;
+            system += stat.stime + stat.cstime.max(0) as u64;
+        }
+        let seconds = |ticks: u64| ticks as f64 / procfs::ticks_per_second() as f64;
+        Ok(Processor {
+            user: seconds(user),
+            system: seconds(system),
+        })
+    }
+
+    /// What the group holds of the memory now.
+    ///
+    /// # Errors
+    ///
+    /// A `/proc` that cannot be read.
+    pub fn memory(&self) -> Result<Memory> {
+        let mut memory = Memory::default();
+        for (process, stat) in self.members()? {
+            // One that ends now has no memory any more.
+            let Ok(rollup) = process.smaps_rollup() else {
                 continue;
             };
-            if stat.pgrp == self.leader.as_raw() {
-                ticks += stat.utime + stat.stime;
-                ticks += (stat.cutime + stat.cstime).max(0) as u64;
+            let maps = rollup.memory_map_rollup.0;
+            memory.processes += 1;
+            memory.threads += stat.num_threads.max(0) as u64;
+            // Not `Pss` itself: what is of files (the program, its libraries) is divided
+            // among all who have it, and changes when a stranger starts the same program.
+            for part in ["Pss_Anon", "Pss_Shmem"] {
+                let bytes = maps.iter().filter_map(|map| map.extension.map.get(part));
+                memory.resident += bytes.sum::<u64>();
             }
         }
-        Ok(ticks as f64 / procfs::ticks_per_second() as f64)
+        Ok(memory)
     }
+
+    /// The processes of the group, as they stand now; each may end at any moment.
+    fn members(&self) -> Result<Vec<(Process, Stat)>> {
+        let all = procfs::process::all_processes().context("read /proc")?;
+        let known = all.filter_map(|process| {
+            let process = process.ok()?;
+            let stat = process.stat().ok()?;
+            Some((process, stat))
+        });
+        let ours = known.filter(|(_, stat)| stat.pgrp == self.leader.as_raw());
+        Ok(ours.collect())
+    }
+}
+
+/// Processor time of a group, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Processor {
+    /// In its own code.
+    pub user: f64,
+    /// In the kernel, on its behalf.
+    pub system: f64,
+}
+
+impl Processor {
+    /// Microseconds for each of `answers`, between an earlier look and this one: in its
+    /// own code, in the kernel, and both.
+    ///
+    /// ```
+    /// use bench::processes::Processor;
+    /// let before = Processor { user: 1.0, system: 2.0 };
+    /// let after = Processor { user: 1.2, system: 2.7 };
+    /// assert_eq!(after.for_each(before, 100_000), [2.0, 7.0, 9.0]);
+    /// ```
+    pub fn for_each(self, before: Processor, answers: u64) -> [f64; 3] {
+        let [user, system] = [self.user - before.user, self.system - before.system];
+        [user, system, user + system].map(|seconds| rounded(seconds * 1e6 / answers as f64))
+    }
+}
+
+/// What a group holds of the memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Its processes.
+    pub processes: u64,
+    /// Their threads.
+    pub threads: u64,
+    /// Resident bytes that are of no file (`Pss_Anon` and `Pss_Shmem`): what several
+    /// processes share is divided among them.
+    pub resident: u64,
 }
 
 impl Drop for Group {

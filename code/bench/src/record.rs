@@ -45,6 +45,9 @@ pub struct Throughput {
     pub seconds: u64,
     /// The length of each server's warm-up before the first round.
     pub warm_up_seconds: u64,
+    /// Where a turn ends earlier than its seconds: after so many answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<u64>,
     /// Connections open at a time, over all load processes.
     pub connections: usize,
     /// The load tools that were used, by name.
@@ -79,7 +82,7 @@ pub struct Measured {
     pub command: String,
     /// What the row's version command says.
     pub version: Option<String>,
-    /// `close` or `keep-alive`.
+    /// `close`, `keep-alive` or `pipelined`.
     pub connection: String,
     /// The load tool, one of [`Throughput::tools`].
     pub tool: String,
@@ -89,10 +92,78 @@ pub struct Measured {
     pub rate: Spread,
     /// Microseconds of the server's processor time for an answer.
     pub server_cpu_us: Spread,
+    /// Of which in the server's own code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_user_us: Option<Spread>,
+    /// And in the kernel, on its behalf.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_system_us: Option<Spread>,
     /// What the load tool reports as wrong, over all rounds.
     pub errors: u64,
     /// The median rate over the baseline's.
     pub ratio: f64,
+    /// What clients cost that say nothing, if that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent: Option<Silent>,
+    /// How long the answers of all rounds took, if they were asked for at a fixed rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Latency>,
+}
+
+/// Clients that connect and say nothing, before the first round.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Silent {
+    /// As many as should come.
+    pub clients: u64,
+    /// Those whom the kernel let in.
+    pub connected: u64,
+    /// Those whom the server accepted; the others were in the kernel's queue.
+    pub accepted: u64,
+    /// Processes of the server with all of them there.
+    pub processes: u64,
+    /// The threads of these.
+    pub threads: u64,
+    /// Resident bytes of the server before the first came, without those of files: the
+    /// `Pss_Anon` and `Pss_Shmem` of its processes, which divide what they share among
+    /// them. What the kernel holds for a connection is not in it.
+    pub resident_before: u64,
+    /// The same with all of them there.
+    pub resident_after: u64,
+    /// The difference, for each that was accepted.
+    pub bytes_each: Option<f64>,
+    /// Microseconds of an answer on a new connection before they came, the median.
+    pub alone_us: f64,
+    /// The same beside them; none where somebody waited in the queue already.
+    pub beside_us: Option<f64>,
+}
+
+/// How long answers took that were asked for at a fixed rate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Latency {
+    /// Requests a second that were due.
+    pub rate: u64,
+    /// Answers that were timed.
+    pub samples: u64,
+    /// From the moment at which the request was due, whenever it could be sent.
+    pub from_due: Percentiles,
+    /// From the moment at which it was sent. Who reads these alone leaves out what the
+    /// requests waited for that could not be sent in time.
+    pub from_sent: Percentiles,
+}
+
+/// Figures that so many of a set are not greater than, by the nearest rank.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Percentiles {
+    /// 50 of 100.
+    pub p50_us: f64,
+    /// 90 of 100.
+    pub p90_us: f64,
+    /// 99 of 100.
+    pub p99_us: f64,
+    /// 999 of 1000.
+    pub p999_us: f64,
+    /// The greatest.
+    pub max_us: f64,
 }
 
 /// One round of one server.
@@ -106,6 +177,12 @@ pub struct Round {
     pub errors: u64,
     /// Microseconds of the server's processor time for an answer.
     pub server_cpu_us: f64,
+    /// Of which in the server's own code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_user_us: Option<f64>,
+    /// And in the kernel, on its behalf.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_system_us: Option<f64>,
 }
 
 /// Two servers of the same run.

@@ -1,6 +1,7 @@
 //! The table of servers, `servers.toml`; its head says what a row may hold.
 
 use anyhow::{bail, ensure, Context, Result};
+use clap::ValueEnum;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,14 +11,19 @@ use std::path::{Path, PathBuf};
 pub const TABLE: &str = "code/bench/servers.toml";
 
 /// Whether a connection serves one request or many.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Connection {
     /// A new one for each request, which says `Connection: close`.
     Close,
     /// One for as long as both sides like.
     KeepAlive,
+    /// The same, and [`DEPTH`] requests at a time.
+    Pipelined,
 }
+
+/// Requests that are sent at a time where they are pipelined.
+pub const DEPTH: usize = 16;
 
 impl Connection {
     /// As the table writes it.
@@ -25,6 +31,7 @@ impl Connection {
         match self {
             Connection::Close => "close",
             Connection::KeepAlive => "keep-alive",
+            Connection::Pipelined => "pipelined",
         }
     }
 }
@@ -43,9 +50,13 @@ pub struct Row {
     pub path: String,
     /// The whole body of the right answer.
     pub body: String,
-    /// A new connection for each request, or not.
+    /// A new connection for each request, or not. A server that keeps connections can be
+    /// asked in the other ways too.
     #[serde(default = "close")]
     pub connection: Connection,
+    /// A file to fill in `{address}` and `{root}` in; `{config}` in the command becomes
+    /// the path of the copy. From the top of the repository.
+    pub config: Option<PathBuf>,
     /// Makes it, at the top of the repository.
     pub build: Option<String>,
     /// Commands on the `PATH`; with a `/`, files from the top.
@@ -87,7 +98,7 @@ struct Table {
 /// # Errors
 ///
 /// A file that cannot be read or parsed; two rows of one name; a command
-/// without `{address}`; a path that does not begin with `/`.
+/// without `{address}` or `{config}`; a path that does not begin with `/`.
 pub fn load(path: &Path) -> Result<Vec<Row>> {
     let name = path.display();
     let text = fs::read_to_string(path).with_context(|| format!("read {name}"))?;
@@ -101,8 +112,13 @@ pub fn load(path: &Path) -> Result<Vec<Row>> {
             "{name}: the name `{server}` must not be empty, nor hold a comma, a slash or a blank"
         );
         ensure!(
-            row.command.contains("{address}"),
+            row.config.is_some() || row.command.contains("{address}"),
             "{name}: {server}: the command lacks {{address}}: {}",
+            row.command
+        );
+        ensure!(
+            row.config.is_some() == row.command.contains("{config}"),
+            "{name}: {server}: `config` and {{config}} in the command belong together: {}",
             row.command
         );
         ensure!(
@@ -136,6 +152,26 @@ pub fn choose(rows: Vec<Row>, wanted: &[String]) -> Result<Vec<Row>> {
         chosen.push(row.clone());
     }
     Ok(chosen)
+}
+
+/// The rows, each to be asked over connections of this kind. Those that close every
+/// connection are left out, if they were not asked for by name (`wanted`).
+///
+/// # Errors
+///
+/// A row that was asked for and closes every connection.
+pub fn ask(mut rows: Vec<Row>, connection: Connection, wanted: &[String]) -> Result<Vec<Row>> {
+    if connection != Connection::Close {
+        let closes = |row: &Row| row.connection == Connection::Close;
+        if let Some(row) = rows.iter().find(|row| closes(row) && !wanted.is_empty()) {
+            bail!("{} closes every connection", row.name);
+        }
+        rows.retain(|row| !closes(row));
+    }
+    for row in &mut rows {
+        row.connection = connection;
+    }
+    Ok(rows)
 }
 
 /// The words of a command of the table: `{root}` and `{address}` filled in, and

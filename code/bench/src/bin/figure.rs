@@ -1,14 +1,14 @@
 //! figure: draws a recorded run as a bar chart.
 //!
-//!     cargo run -p bench --bin figure -- RUN.json FIGURE.svg [--servers A,B]
+//!     cargo run -p bench --bin figure -- RUN.json FIGURE.svg [--servers A,B] [--of WHAT]
 //!
 //! The same run gives the same bytes. The figure takes the colours of the page it
 //! stands in, and tells its own figures to those who cannot see it.
 
 use anyhow::{Context, Result};
-use bench::figure::draw;
+use bench::figure::{draw, Of};
 use bench::record::Record;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,6 +24,14 @@ struct Options {
     /// The servers to draw, in this order; all of the run otherwise
     #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
     servers: Vec<String>,
+    /// What the bars show: rate, processor or silent
+    #[arg(
+        long,
+        value_name = "WHAT",
+        default_value = "rate",
+        hide_possible_values = true
+    )]
+    of: Of,
 }
 
 fn main() -> ExitCode {
@@ -47,7 +55,11 @@ fn run() -> Result<()> {
     if !options.servers.is_empty() {
         again.push_str(&format!(" --servers {}", options.servers.join(",")));
     }
-    let svg = draw(&record, &options.servers, &again)?;
+    if options.of != Of::Rate {
+        let of = options.of.to_possible_value();
+        again.extend(of.map(|of| format!(" --of {}", of.get_name())));
+    }
+    let svg = draw(&record, &options.servers, options.of, &again)?;
     let name = options.figure.display();
     fs::write(&options.figure, svg).with_context(|| format!("write {name}"))
 }
