@@ -14,6 +14,7 @@ use std::io::{BufRead, BufReader, PipeReader, PipeWriter};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long all must sleep until they are taken to be waiting for somebody else.
@@ -55,9 +56,8 @@ impl Unheard {
     /// When it does not serve.
     pub fn start(program: &str) -> (Unheard, Client) {
         for _ in 0..10 {
-            // Free a moment ago: the server cannot tell which port it has found.
-            let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
-            let address = free.expect("a port is free");
+            // The server cannot tell which port it has found.
+            let address = free_address();
             let (reader, writer) = std::io::pipe().expect("there are descriptors enough");
             drop(reader);
             let errors = writer.try_clone().expect("there are descriptors enough");
@@ -80,6 +80,19 @@ impl Unheard {
         }
         panic!("{program} does not serve without a reader");
     }
+}
+
+/// An address that was free a moment ago, and that the kernel gives to nobody who asks for
+/// any port: those begin above 32,000.
+fn free_address() -> SocketAddr {
+    static ASKED: AtomicU16 = AtomicU16::new(0);
+    let first = 10_000 + (std::process::id() % 100) as u16 * 200;
+    let free = (0..1_000).find_map(|_| {
+        let port = first + ASKED.fetch_add(1, Ordering::Relaxed) % 200;
+        let free = TcpListener::bind(("127.0.0.1", port));
+        free.and_then(|free| free.local_addr()).ok()
+    });
+    free.expect("one of two hundred ports is free")
 }
 
 /// The reader of a program's output, who can be seen to have gone.
