@@ -3,6 +3,7 @@
 //! the server and its children have nothing to do.
 
 use crate::client::{get, Client};
+use crate::port::Port;
 use crate::processes::{self, Process};
 use crate::programs;
 use crate::server::{wait_for_state, Group, Server};
@@ -11,10 +12,9 @@ use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use std::io::{BufRead, BufReader, PipeReader, PipeWriter};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long all must sleep until they are taken to be waiting for somebody else.
@@ -46,6 +46,7 @@ pub struct Unheard {
     pub group: Group,
     /// Where it serves.
     pub address: SocketAddr,
+    _port: Port,
 }
 
 impl Unheard {
@@ -57,7 +58,8 @@ impl Unheard {
     pub fn start(program: &str) -> (Unheard, Client) {
         for _ in 0..10 {
             // The server cannot tell which port it has found.
-            let address = free_address();
+            let port = Port::free();
+            let address = SocketAddr::from(([127, 0, 0, 1], port.number));
             let (reader, writer) = std::io::pipe().expect("there are descriptors enough");
             drop(reader);
             let errors = writer.try_clone().expect("there are descriptors enough");
@@ -66,6 +68,7 @@ impl Unheard {
             let mut server = Unheard {
                 group: Group::spawn(&mut command),
                 address,
+                _port: port,
             };
             let client = wait_for("a connection, or the end of the server", || {
                 let ended = matches!(server.group.0.try_wait(), Ok(Some(_)));
@@ -80,19 +83,6 @@ impl Unheard {
         }
         panic!("{program} does not serve without a reader");
     }
-}
-
-/// An address that was free a moment ago, and that the kernel gives to nobody who asks for
-/// any port: those begin above 32,000.
-fn free_address() -> SocketAddr {
-    static ASKED: AtomicU16 = AtomicU16::new(0);
-    let first = 10_000 + (std::process::id() % 100) as u16 * 200;
-    let free = (0..1_000).find_map(|_| {
-        let port = first + ASKED.fetch_add(1, Ordering::Relaxed) % 200;
-        let free = TcpListener::bind(("127.0.0.1", port));
-        free.and_then(|free| free.local_addr()).ok()
-    });
-    free.expect("one of two hundred ports is free")
 }
 
 /// The reader of a program's output, who can be seen to have gone.
