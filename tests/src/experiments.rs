@@ -3,6 +3,7 @@
 //! the server and its children have nothing to do.
 
 use crate::client::{get, Client};
+use crate::port::Port;
 use crate::processes::{self, Process};
 use crate::programs;
 use crate::server::{wait_for_state, Group, Server};
@@ -11,7 +12,7 @@ use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use std::io::{BufRead, BufReader, PipeReader, PipeWriter};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -45,6 +46,7 @@ pub struct Unheard {
     pub group: Group,
     /// Where it serves.
     pub address: SocketAddr,
+    _port: Port,
 }
 
 impl Unheard {
@@ -55,9 +57,9 @@ impl Unheard {
     /// When it does not serve.
     pub fn start(program: &str) -> (Unheard, Client) {
         for _ in 0..10 {
-            // Free a moment ago: the server cannot tell which port it has found.
-            let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
-            let address = free.expect("a port is free");
+            // The server cannot tell which port it has found.
+            let port = Port::free();
+            let address = SocketAddr::from(([127, 0, 0, 1], port.number));
             let (reader, writer) = std::io::pipe().expect("there are descriptors enough");
             drop(reader);
             let errors = writer.try_clone().expect("there are descriptors enough");
@@ -66,6 +68,7 @@ impl Unheard {
             let mut server = Unheard {
                 group: Group::spawn(&mut command),
                 address,
+                _port: port,
             };
             let client = wait_for("a connection, or the end of the server", || {
                 let ended = matches!(server.group.0.try_wait(), Ok(Some(_)));

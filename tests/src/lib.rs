@@ -7,6 +7,7 @@ pub mod answer;
 pub mod client;
 pub mod comparison;
 pub mod experiments;
+pub mod port;
 pub mod processes;
 pub mod programs;
 pub mod python;

@@ -1,6 +1,5 @@
 //! What Part 1 says of `webserver1`.
 
-use crate::chapters::Port;
 use nix::sys::signal::Signal;
 use std::ffi::OsStr;
 use std::net::{SocketAddr, TcpListener};
@@ -9,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use tests::client::{fill_queue, get, Client, End};
 use tests::experiments::{Audience, Unheard};
+use tests::port::Port;
 use tests::programs::{command, course, executable};
 use tests::server::{run_to_end, Group, Server, Setup};
 use tests::{has_tool, left_out, wait_for};

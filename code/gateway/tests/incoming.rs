@@ -53,9 +53,9 @@ fn of_pieces(pieces: &[&[u8]], ends: bool) -> (String, usize) {
 
 const HEAD: &str = "POST /a?b HTTP/1.1\r\nHost: x\r\n";
 
-fn requests() -> Vec<String> {
+fn requests() -> [String; 23] {
     let chunked = format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n");
-    vec![
+    [
         "GET / HTTP/1.1\r\nHost: x\r\n\r\n".into(),
         "\r\n\nGET / HTTP/1.1\nHost: x\n\n".into(),
         "GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\n".into(),
