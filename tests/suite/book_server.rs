@@ -23,15 +23,15 @@ static BOOK: LazyLock<PathBuf> = LazyLock::new(|| {
 });
 
 /// A running server of the book. Dropping it ends it.
-struct Book {
+pub struct Book {
     _server: Group,
     address: SocketAddr,
 }
 
 impl Book {
-    /// Starts it, and goes away when it has said where it serves. It finds no program
-    /// that could open a browser.
-    fn start() -> Book {
+    /// Starts it, and goes away when it has said where it serves: then the pages are as
+    /// the chapters are. It finds no program that could open a browser.
+    pub fn start() -> Book {
         let nothing = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-programs");
         fs::create_dir_all(&nothing).unwrap();
         let mut command = Command::new(&*BOOK);
@@ -40,12 +40,16 @@ impl Book {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut server = Group::spawn(&mut command);
         let mut lines = BufReader::new(server.0.stdout.take().unwrap()).lines();
-        let line = lines.next().expect("it serves").unwrap();
+        let mut errors = BufReader::new(server.0.stderr.take().unwrap()).lines();
+        let Some(line) = lines.next() else {
+            let errors: Vec<String> = errors.map_while(Result::ok).collect();
+            panic!("it does not serve:\n{}", errors.join("\n"));
+        };
+        let line = line.unwrap();
         let address = line.strip_prefix("Serving the book on http://");
         let address = address.and_then(|rest| rest.strip_suffix("/ (Ctrl-C ends it)"));
         let address = address.and_then(|address| address.parse().ok());
         let address = address.unwrap_or_else(|| panic!("it begins with {line:?}"));
-        let mut errors = BufReader::new(server.0.stderr.take().unwrap()).lines();
         let warning = errors.nth(1).expect("it warns").unwrap();
         let wanted = format!("; open http://{address}/ yourself");
         assert!(warning.ends_with(&wanted), "{warning}");
@@ -168,7 +172,7 @@ fn a_wrong_command_line_is_refused() {
         assert_eq!((code, errors.as_str()), (Some(0), ""));
         // That it does not follow edits is said here.
         let says = [
-            "Builds the book once",
+            "Builds the book, if anything has changed",
             "mdbook serve",
             "--address <HOST:PORT>",
         ];

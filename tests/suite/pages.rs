@@ -1,5 +1,6 @@
 //! The built book: the pages as the reader gets them.
 
+use crate::book_server;
 use book::course::Program;
 use book::includes::{directives, expand};
 use book::transcript::Line;
@@ -14,20 +15,15 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use tests::programs::{cargo, check_alone, course};
 use tests::say;
 
-/// The pages, built once for this binary, or what is wrong with the book.
-static PAGES: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
-    let pages = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
-    let built = book::site::build(&book::root(), &pages);
-    built.map_err(|error| format!("{error:#}"))?;
-    Ok(pages)
-});
-
-/// The folder of the pages.
+/// The folder of the pages that `cargo run` serves.
 fn folder() -> &'static Path {
-    match &*PAGES {
-        Ok(folder) => folder,
-        Err(error) => panic!("{error}"),
-    }
+    static PAGES: LazyLock<PathBuf> = LazyLock::new(|| {
+        book_server::Book::start();
+        // The folder and not the link: it stays as it is if they are built once more.
+        let pages = fs::canonicalize(book::root().join("target/pages"));
+        pages.expect("where the server finds them")
+    });
+    &PAGES
 }
 
 /// Every page by its path from the top of the book.

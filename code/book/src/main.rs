@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use tokio::net::TcpListener;
 use tower_http::services::{ServeDir, ServeFile};
 
-/// Builds the book once, and serves it until Ctrl-C. After an edit, start it again, or
+/// Builds the book, if anything has changed, and serves it until Ctrl-C. After an edit, start it again, or
 /// use `mdbook serve`, which follows edits.
 #[derive(Parser)]
 #[command(name = "book", bin_name = "cargo run --", version)]
@@ -84,7 +84,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
 
     let root = book::root();
     let pages = root.join("target/pages");
-    say("Building the book ...");
+    say("Getting the pages ready ...");
     book::site::renew(&root, &pages).context("build the book")?;
 
     let url = format!("http://{address}/");
