@@ -98,7 +98,7 @@ struct Table {
 /// # Errors
 ///
 /// A file that cannot be read or parsed; two rows of one name; a command
-/// without `{address}` or `{config}`; a path that does not begin with `/`.
+/// without `{address}`, `{port}` or `{config}`; a path that does not begin with `/`.
 pub fn load(path: &Path) -> Result<Vec<Row>> {
     let name = path.display();
     let text = fs::read_to_string(path).with_context(|| format!("read {name}"))?;
@@ -112,8 +112,11 @@ pub fn load(path: &Path) -> Result<Vec<Row>> {
             "{name}: the name `{server}` must not be empty, nor hold a comma, a slash or a blank"
         );
         ensure!(
-            row.config.is_some() || row.command.contains("{address}"),
-            "{name}: {server}: the command lacks {{address}}: {}",
+            row.config.is_some()
+                || ["{address}", "{port}"]
+                    .iter()
+                    .any(|place| row.command.contains(place)),
+            "{name}: {server}: the command lacks {{address}} or {{port}}: {}",
             row.command
         );
         ensure!(
@@ -174,7 +177,7 @@ pub fn ask(mut rows: Vec<Row>, connection: Connection, wanted: &[String]) -> Res
     Ok(rows)
 }
 
-/// The words of a command of the table: `{root}` and `{address}` filled in, and
+/// The words of a command of the table: `{root}`, `{address}` and `{port}` filled in, and
 /// the program found from `root` if it has a `/`.
 ///
 /// # Errors
@@ -184,12 +187,14 @@ pub fn words(command: &str, root: &Path, address: &str) -> Result<Vec<String>> {
     let root_text = root
         .to_str()
         .context("the repository's path is not UTF-8")?;
+    let port = address.rsplit(':').next().unwrap_or_default();
     // Split first: the path of the repository may hold blanks.
     let mut words: Vec<String> = command
         .split_whitespace()
         .map(|word| {
             word.replace("{root}", root_text)
                 .replace("{address}", address)
+                .replace("{port}", port)
         })
         .collect();
     let program = words.first_mut().context("an empty command in the table")?;
