@@ -29,7 +29,7 @@ use tests::experiments::{children_that_end_together, silent_client, silent_clien
 use tests::processes::{state, Process};
 use tests::programs::{command, course, runs_here};
 use tests::server::{Group, Server, Setup};
-use tests::{at_last, has_tool, left_out};
+use tests::{has_tool, left_out};
 
 #[cfg(feature = "python")]
 use tests::{
@@ -2376,7 +2376,7 @@ fn takes_over() {
             for pid in &killed {
                 signal_to(*pid, Signal::SIGKILL as i32);
             }
-            let replaced = at_last(|| {
+            let replaced = tests::at_last(|| {
                 let children = server.children();
                 children.len() == 3 && children.iter().all(|child| !killed.contains(&child.pid))
             });
