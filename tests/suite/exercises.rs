@@ -14,7 +14,7 @@ use crate::webserver1::serves_without_a_reader;
 use flate2::write::GzDecoder;
 use nix::sys::signal::Signal;
 use regex::Regex;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -2294,7 +2294,7 @@ fn too_long() {
 fn retires() {
     exercise(
         "retires",
-        "webserver4a echoapp:app",
+        "works_again echoapp:app",
         "a worker has answered 12 requests",
         "retires echoapp:app",
         |program| {
@@ -2323,6 +2323,115 @@ fn retires() {
             let told = server.errors_when_idle();
             let failed = format!("the server takes it for a failure: {told:?}");
             ensure(told.is_empty(), failed)
+        },
+    );
+}
+
+#[test]
+fn takes_over() {
+    exercise(
+        "takes_over",
+        "works_again echoapp:app",
+        "of 3 requests 0 have a line that begins with the number of a worker",
+        "takes_over echoapp:app",
+        |program| {
+            let server = serve(&format!("{program} --workers 3"))?;
+            // Each of three clients has a worker. The number of each, by its pid.
+            let ask = |round: usize| -> Result<BTreeMap<u32, String>, String> {
+                let mut clients = [(); 3].map(|()| server.connect());
+                for client in &mut clients {
+                    client.send(HALF);
+                    server.wait_until_idle();
+                }
+                for mut client in clients {
+                    let (answer, _) = client.send("67890").read_to_end();
+                    ensure(echoes(&answer, "1234567890"), "a client is not answered")?;
+                }
+                let form = r"^worker (\d+), pid (\d+), master pid \d+$";
+                let lines = lines_about_requests(&server, form);
+                let (of, asked) = (lines.len(), 3 * round);
+                let count = format!(
+                    "of {asked} requests {of} have a line that begins with the number of a worker"
+                );
+                ensure(of == asked, count)?;
+                let pid = |line: &[String]| line[1].parse().expect("it is a number");
+                let last = lines[asked - 3..].iter();
+                Ok(last.map(|line| (pid(line), line[0].clone())).collect())
+            };
+            let all = |workers: &BTreeMap<u32, String>| {
+                let numbers: BTreeSet<&str> = workers.values().map(String::as_str).collect();
+                let found = format!("the numbers of three workers are {numbers:?}");
+                ensure(numbers.into_iter().eq(["1", "2", "3"]), found)
+            };
+            let first = ask(1)?;
+            all(&first)?;
+            let killed: Vec<u32> = first
+                .iter()
+                .filter(|(_, number)| *number != "2")
+                .map(|(pid, _)| *pid)
+                .collect();
+            for pid in &killed {
+                signal_to(*pid, Signal::SIGKILL as i32);
+            }
+            let replaced = tests::at_last(|| {
+                let children = server.children();
+                children.len() == 3 && children.iter().all(|child| !killed.contains(&child.pid))
+            });
+            ensure(
+                replaced,
+                "nobody takes the place of a worker that was killed",
+            )?;
+            let second = ask(2)?;
+            all(&second)?;
+            let kept = first.iter().find(|(_, number)| *number == "2");
+            let kept = kept.is_some_and(|(pid, number)| second.get(pid) == Some(number));
+            ensure(kept, "a worker that stays has another number")
+        },
+    );
+}
+
+#[test]
+fn fresh_workers() {
+    exercise(
+        "fresh_workers",
+        "webserver4a echoapp:app",
+        "the server has ended",
+        "fresh_workers echoapp:app",
+        |program| {
+            let mut server = serve(&format!("{program} --workers 2"))?;
+            let mut clients = [(); 2].map(|()| server.connect());
+            for client in &mut clients {
+                client.send(HALF);
+                server.wait_until_idle();
+            }
+            let old: Vec<u32> = server.children().iter().map(|child| child.pid).collect();
+            server.signal(Signal::SIGHUP);
+            let mut pids = || -> Result<Vec<u32>, String> {
+                let rests = server.comes_to_rest();
+                ensure(server.ended().is_none(), "the server has ended")?;
+                ensure(rests, "it runs without end")?;
+                Ok(server.children().iter().map(|child| child.pid).collect())
+            };
+            let both = pids()?;
+            let left = old.iter().filter(|pid| both.contains(pid)).count();
+            let busy = format!("of the 2 workers that were busy {left} are left");
+            ensure(left == 2, busy)?;
+            let new = both.len() - left;
+            let new = format!("beside the 2 old ones there are {new} new ones");
+            ensure(both.len() == 4, new)?;
+            for mut client in clients {
+                let (answer, _) = client.send("67890").read_to_end();
+                ensure(echoes(&answer, "1234567890"), "a client loses its answer")?;
+            }
+            let fresh = pids()?;
+            let many = format!("it has {} workers", fresh.len());
+            ensure(fresh.len() == 2, many)?;
+            let stays = fresh.iter().any(|pid| old.contains(pid));
+            ensure(!stays, "an old worker stays")?;
+            let (answer, _) = server.connect().exchange(get("/").as_bytes());
+            ensure(echoes(&answer, ""), "a new worker does not answer")?;
+            let told = server.errors_when_idle();
+            ensure(told.is_empty(), format!("it complains: {told:?}"))
         },
     );
 }
