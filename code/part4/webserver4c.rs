@@ -7,7 +7,6 @@
 #[cfg(not(target_os = "linux"))]
 extern crate no_epoll as nix;
 
-// ANCHOR: program
 use clap::Parser;
 use gateway::connection::{accept, print_request, print_response};
 use gateway::http::{duration, Limits};
@@ -86,9 +85,7 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
     let process = process::id();
     print(format!("Serving HTTP on http://{address}/ ...\nprocess {process}\n").as_bytes());
     print(format!("at most {most} descriptors\n").as_bytes());
-    // ANCHOR_END: program
 
-    // ANCHOR: turns
     let mut server = Server {
         epoll,
         listener: Some(listener),
@@ -126,9 +123,7 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
         }
     }
 }
-// ANCHOR_END: turns
 
-// ANCHOR: connection
 /// A client, and how far its request and its answer are.
 struct Connection {
     stream: TcpStream,
@@ -154,9 +149,7 @@ struct Server<'a> {
     limits: &'a Limits,
     application: &'a dyn Application,
 }
-// ANCHOR_END: connection
 
-// ANCHOR: waits
 impl Server<'_> {
     /// Waits until there is something to do, and says how many events there are.
     fn wait(&mut self, events: &mut [EpollEvent], until: Option<Instant>) -> io::Result<usize> {
@@ -175,9 +168,7 @@ impl Server<'_> {
         self.pause_accepting(self.pauses && !shortage);
         Ok(number)
     }
-    // ANCHOR_END: waits
 
-    // ANCHOR: accepts
     /// Accepts one client. Where more wait, epoll will say so again.
     fn accept(&mut self) {
         let accepted = self.listener.as_ref().map_or(Ok(None), accept);
@@ -234,9 +225,7 @@ impl Server<'_> {
             self.close(key);
         }
     }
-    // ANCHOR_END: accepts
 
-    // ANCHOR: reads
     /// Reads once, and answers a request that is whole by that. Whether the client stays.
     fn read(&mut self, key: usize) -> io::Result<bool> {
         let connection = &mut self.connections[key];
@@ -275,9 +264,7 @@ impl Server<'_> {
         }
         stays
     }
-    // ANCHOR_END: reads
 
-    // ANCHOR: writes
     /// Writes what the kernel takes now. Whether the client stays.
     fn write(&mut self, key: usize) -> io::Result<bool> {
         let connection = &mut self.connections[key];
@@ -304,9 +291,7 @@ impl Server<'_> {
         }
         Ok(true)
     }
-    // ANCHOR_END: writes
 
-    // ANCHOR: closes
     fn close(&mut self, key: usize) {
         let connection = self.connections.remove(key);
         let _ = self.epoll.delete(&connection.stream); // if another process has a copy, it stays
@@ -327,9 +312,7 @@ impl Server<'_> {
         }
         None
     }
-    // ANCHOR_END: closes
 
-    // ANCHOR: stops
     /// Closes the listener, and the connections of those who have not asked.
     fn stop_accepting(&mut self) {
         self.listener = None;
@@ -345,4 +328,3 @@ impl Server<'_> {
 fn failed(call: &str, errno: Errno) -> io::Error {
     io::Error::other(format!("{call}: {errno}"))
 }
-// ANCHOR_END: stops

@@ -525,8 +525,8 @@ impl Places {
             .push(("target/debug/", format!("{}/", folder.display())));
         self.usages
             .push((USAGE, format!("usage: {} [", stage.name)));
-        // A finished program has 8888 in its text, too, and serves there if it is not told.
-        let needs_one = !stage.is_stage() && stage.arguments.is_some();
+        // Where an application is named, the address comes after it.
+        let needs_one = stage.takes_address() && stage.arguments.is_some();
         let told = match needs_one {
             true => has_address(arguments, " "),
             false => !arguments.is_empty(),

@@ -2638,6 +2638,77 @@ fn time_to_leave() {
     );
 }
 
+#[test]
+fn who_is_there() {
+    exercise(
+        "who_is_there",
+        "webserver4c echoapp:app",
+        "it has ended",
+        "who_is_there echoapp:app",
+        |program| {
+            let mut server = serve(&format!("{program} --linger 1h"))?;
+            let (_silent, mut half) = (server.connect(), server.connect());
+            half.try_send(HALF);
+            let mut leaves = server.connect();
+            let (answer, _) = leaves.exchange(get("/").as_bytes());
+            ensure(echoes(&answer, ""), "nobody answers")?;
+            server.wait_until_idle();
+            server.signal(Signal::SIGUSR1);
+            let mut told = None;
+            tests::at_last(|| {
+                let output = server.output();
+                let mut lines = output.lines().map(str::to_string);
+                told = lines.find(|line| line.contains(" ask, ") && line.ends_with(" leave"));
+                told.is_some() || server.ended().is_some()
+            });
+            ensure(server.ended().is_none(), "it has ended")?;
+            let told = told.unwrap_or_default();
+            ensure(
+                told == "2 ask, 0 are answered, 1 leave",
+                format!("it says {told}"),
+            )?;
+            let answer = half.try_send("67890").read_to_end().0;
+            ensure(echoes(&answer, "1234567890"), "who asks is not answered")
+        },
+    );
+}
+
+#[test]
+fn closed_for_lunch() {
+    exercise(
+        "closed_for_lunch",
+        "webserver4c echoapp:app",
+        "it has ended",
+        "closed_for_lunch echoapp:app",
+        |program| {
+            let mut server = serve(&format!("{program} --linger 1h"))?;
+            let mut inside = server.connect();
+            inside.try_send(HALF);
+            server.wait_until_idle();
+            server.signal(Signal::SIGUSR2);
+            let rests = server.comes_to_rest();
+            ensure(server.ended().is_none(), "it has ended")?;
+            ensure(rests, "it runs in the pause")?;
+            let outside = Client::try_connect(server.address);
+            let mut outside = outside.map_err(|_| "who comes in the pause is refused")?;
+            outside.try_send(get("/"));
+            server.wait_until_idle();
+            let early = outside.read_now();
+            ensure(early.is_empty(), "who comes in the pause is served")?;
+            let answer = inside.try_send("67890").read_to_end().0;
+            ensure(echoes(&answer, "1234567890"), "who is inside is not served")?;
+            drop(inside);
+            ensure(server.comes_to_rest(), "it runs in the pause")?;
+            let early = outside.read_now();
+            let why = "who comes in the pause is served when another leaves";
+            ensure(early.is_empty(), why)?;
+            server.signal(Signal::SIGUSR2);
+            let answer = outside.read_to_end().0;
+            ensure(echoes(&answer, ""), "the pause does not end")
+        },
+    );
+}
+
 /// Requests, one behind the other in pieces of different sizes, and the lines that an
 /// exercise should show of each.
 fn shows(program: &str, requests: &[(&str, String, String)]) -> Result<(), String> {

@@ -97,6 +97,18 @@ fn ten_thousand_silent_clients_cost_a_few_megabytes_and_no_call() {
     drop(silent);
 }
 
+/// Ctrl-Z, and `fg`: its `epoll_wait` ends with EINTR, although there is no handler.
+#[test]
+fn stopped_and_continued_it_goes_on_serving() {
+    let server = Server::start("webserver4c wsgiapp:app");
+    wait_for_sleep_without_end(&server);
+    server.signal(Signal::SIGSTOP);
+    server.wait_for_state('T');
+    server.signal(Signal::SIGCONT);
+    assert_serves(&server);
+    wait_for_sleep_without_end(&server);
+}
+
 /// One has an answer of twelve megabytes, of which a part waits in the server, and does not
 /// read it; another leaves in the middle of such an answer.
 #[test]
