@@ -17,27 +17,27 @@ const HELLO: &str = "Hello world from a simple WSGI application!\n";
 
 /// One answer of those that came over a connection.
 #[derive(Debug, PartialEq)]
-struct Answer {
-    head: String,
+pub(crate) struct Answer {
+    pub(crate) head: String,
     /// Without what stands between chunks.
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
     /// Whether its end has come.
-    whole: bool,
+    pub(crate) whole: bool,
 }
 
 impl Answer {
-    fn status(&self) -> &str {
+    pub(crate) fn status(&self) -> &str {
         let line = self.head.lines().next().unwrap_or_default();
         line.strip_prefix("HTTP/1.1 ").unwrap_or(line)
     }
 
-    fn has(&self, line: &str) -> bool {
+    pub(crate) fn has(&self, line: &str) -> bool {
         self.head.lines().any(|one| one == line)
     }
 }
 
 /// The answer at the beginning of these bytes, which go on behind it.
-fn next(bytes: &mut &[u8], to_head: bool) -> Answer {
+pub(crate) fn next(bytes: &mut &[u8], to_head: bool) -> Answer {
     let blank = bytes.windows(4).position(|four| four == b"\r\n\r\n");
     let end = blank.map_or(bytes.len(), |blank| blank + 4);
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
@@ -59,7 +59,7 @@ fn next(bytes: &mut &[u8], to_head: bool) -> Answer {
     };
     if to_head || matches!(&answer.head[9..12], "100" | "204" | "304") {
         answer.whole = true;
-    } else if answer.has("Transfer-Encoding: chunked") {
+    } else if head.contains("\ntransfer-encoding: chunked\r") {
         answer.whole = loop {
             let mut line = Vec::new();
             while !line.ends_with(b"\r\n") && take(1, &mut line) {}
@@ -95,7 +95,7 @@ fn all(mut bytes: &[u8]) -> Vec<Answer> {
 }
 
 /// Reads one answer, whose connection stays.
-fn read_answer(client: &mut Client) -> Answer {
+pub(crate) fn read_answer(client: &mut Client) -> Answer {
     let mut bytes = Vec::new();
     loop {
         let read = client.read_some();
@@ -119,7 +119,7 @@ fn assert_serves(server: &Server) {
 }
 
 /// The same request, and the wish to end the connection behind it.
-fn last(request: &str) -> String {
+pub(crate) fn last(request: &str) -> String {
     request.replacen("\r\n", "\r\nConnection: close\r\n", 1)
 }
 
