@@ -48,6 +48,7 @@ static BUILT: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
         ("part4", "--bin", "webserver4a"),
         ("part4", "--bin", "webserver4b"),
         ("part4", "--bin", "webserver4c"),
+        ("part4", "--bin", "webserver4d"),
         ("apps", "--example", "bare_fork"),
     ] {
         let mut cargo = cargo();
@@ -97,8 +98,8 @@ pub fn target() -> PathBuf {
     book::root().join("target/tmp/python")
 }
 
-/// A program with Python inside: `webserver2`, `webserver3h`, `webserver4a`, `webserver4b` or
-/// `webserver4c`.
+/// A program with Python inside: `webserver2`, `webserver3h`, `webserver4a`, `webserver4b`,
+/// `webserver4c` or `webserver4d`.
 ///
 /// # Panics
 ///

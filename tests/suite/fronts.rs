@@ -5,7 +5,7 @@
 //!
 //! Their configuration stands in `tests/fronts`.
 
-use crate::part4::http1_server::{last, next, read_answer, Answer};
+use crate::part4::http1_server::{next, read_answer, Answer};
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::{chown, geteuid, Gid, Pid, Uid};
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use tests::client::{get, Client, End};
+use tests::client::{get, last, Client, End};
 use tests::port::Port;
 use tests::server::{run_to_end, Group, Server};
 use tests::{beside_each_other, has_tool, left_out, wait_for};

@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
-use tests::client::{get, Client, End};
+use tests::client::{get, last, Client, End};
 use tests::server::{Server, Setup};
 use tests::{beside_each_other, has_tool, left_out, wait_for};
 
@@ -116,11 +116,6 @@ fn assert_serves(server: &Server) {
     let mut client = server.connect();
     let answer = read_answer(client.send(get("/")));
     assert_eq!((answer.status(), answer.whole), ("200 OK", true));
-}
-
-/// The same request, and the wish to end the connection behind it.
-pub(crate) fn last(request: &str) -> String {
-    request.replacen("\r\n", "\r\nConnection: close\r\n", 1)
 }
 
 /// Whatever the application and whatever the request: each with a connection of its own,
