@@ -272,7 +272,8 @@ fn one_recv_and_one_send_for_an_answer_and_for_a_batch() {
     let _ = fs::remove_file(calls);
 }
 
-/// Also where the client has said more meanwhile, so that epoll names it in each turn.
+/// Also where the client has said more meanwhile, so that epoll names it in each turn. That
+/// is not read before the answer is over: whoever says much would fill the memory.
 #[test]
 fn an_answer_that_goes_on_has_one_turn_at_a_time() {
     if !has_tool("strace") {
@@ -284,7 +285,7 @@ fn an_answer_that_goes_on_has_one_turn_at_a_time() {
         "strace",
         "-qq",
         "-e",
-        "epoll_wait,sendto",
+        "epoll_wait,recvfrom,sendto",
         "-e",
         "signal=none",
         "-o",
@@ -307,6 +308,12 @@ fn an_answer_that_goes_on_has_one_turn_at_a_time() {
     let turns = text.split("epoll_wait(").skip(1);
     let most = turns.map(|turn| turn.matches("sendto(").count()).max();
     assert!(most <= Some(2), "{text}");
+    let read: Vec<&str> = text.split("recvfrom(").skip(1).collect();
+    let sent: Vec<usize> = read
+        .iter()
+        .map(|calls| calls.matches("sendto(").count())
+        .collect();
+    assert_eq!((sent.len(), sent[0] >= 5), (2, true), "{text}");
     drop(server);
     let _ = fs::remove_file(calls);
 }
@@ -746,6 +753,42 @@ fn without_a_descriptor_4d_stops_accepting_and_ends_nobody() {
         assert_eq!(end, End::Closed);
     }
     assert_serves(&server);
+}
+
+/// Nobody waits for a deadline where the client has closed its side.
+#[test]
+fn who_closes_its_side_is_answered_and_let_go() {
+    let times = "--head-timeout 1h --body-timeout 1h --keep-alive 1h --linger 1h";
+    for application in ["echoapp:app", "streamapp:large"] {
+        let server = Server::start(&format!("webserver4d {application} {times}"));
+        let before = server.descriptors();
+        let two = get("/").repeat(2);
+        for (said, wanted) in [
+            ("", &[][..]),
+            ("GET / HT", &["400 Bad Request"]),
+            (HALF, &["400 Bad Request"]),
+            (&get("/"), &["200 OK"]),
+            (&two, &["200 OK", "200 OK"]),
+            (
+                &[&two, HALF].concat(),
+                &["200 OK", "200 OK", "400 Bad Request"],
+            ),
+        ] {
+            let mut client = server.connect();
+            let (bytes, end) = client.send(said).finish().read_to_end();
+            let answers = all(&bytes);
+            let statuses: Vec<&str> = answers.iter().map(Answer::status).collect();
+            assert_eq!((&statuses[..], end), (wanted, End::Closed), "{said:?}");
+            assert!(answers.iter().all(|answer| answer.whole), "{said:?}");
+        }
+        // And behind an answer that it has.
+        let mut kept = server.connect();
+        assert_eq!(read_answer(kept.send(get("/"))).status(), "200 OK");
+        assert_eq!(kept.finish().read_to_end(), (Vec::new(), End::Closed));
+        wait_for("the end of all of them", || {
+            (server.descriptors() == before).then_some(())
+        });
+    }
 }
 
 /// Resets at every place of a conversation, and bytes that are no request. Whoever comes
