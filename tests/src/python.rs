@@ -316,7 +316,7 @@ impl<'a> Visitor<'a> {
     /// The head of such a request, with the cookies that are kept.
     pub fn head(&self, method: &str, path: &str, fields: &[(&str, &str)], length: usize) -> String {
         let mut head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n",
             self.server.address
         );
         for (name, value) in fields {
