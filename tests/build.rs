@@ -142,6 +142,9 @@ const IN_PYTHON: &str = "code/apps/python/solutions";
 /// A module for each program with a change in it, and a `main` that chooses one.
 fn write_changed(course: &Course, out: &Path) -> Result<(), Problem> {
     let mut sources = wrong_answers(course, out)?;
+    if cfg!(feature = "browser") {
+        sources.push(("pictures".to_string(), pictures(course)?));
+    }
     sources.push(("curious".to_string(), curious(course, "webserver3h")?));
     if course.program("webserver4a").is_some() {
         sources.push((
@@ -158,7 +161,10 @@ fn write_changed(course: &Course, out: &Path) -> Result<(), Problem> {
     for (number, (name, source)) in sources.into_iter().enumerate() {
         let file = folder.join(format!("{name}.rs"));
         // Its application asks waitid, which nix does not have for macOS, as it has no epoll.
-        let of_linux = name.starts_with("curious") || source.contains("sys::epoll");
+        let of_linux = name.starts_with("curious")
+            || ["sys::epoll", "use readiness::"]
+                .iter()
+                .any(|text| source.contains(text));
         fs::create_dir_all(&folder)
             .and_then(|()| fs::write(&file, source))
             .map_err(|error| Problem::new(&file, 0, error.to_string()))?;
@@ -251,9 +257,21 @@ const SHORT_MAIN: &str = "fn main() -> io::Result<()> {"; // in stages
 
 /// A server with an application of the tests built in, `changed/curious.rs`.
 fn curious(course: &Course, name: &str) -> Result<String, Problem> {
+    let own = "{ start_programs(); Box::new(curious) as Box<dyn Application> }";
+    with_application(course, name, "curious", own)
+}
+
+/// `webserver4d` with a page of pictures, `changed/pictures.rs`.
+fn pictures(course: &Course) -> Result<String, Problem> {
+    with_application(course, "webserver4d", "pictures", "pictures")
+}
+
+/// A server that has an application of the tests instead of loading one: this expression,
+/// and what stands in a file of `changed`.
+fn with_application(course: &Course, name: &str, file: &str, own: &str) -> Result<String, Problem> {
     let server = course.program(name);
     let server = server.map(Program::source).unwrap_or_default();
-    let file = course.root.join("tests/changed/curious.rs");
+    let file = course.root.join(format!("tests/changed/{file}.rs"));
     let application = fs::read_to_string(&file);
     let application = application.map_err(|error| Problem::new(&file, 0, error.to_string()))?;
     let loads = "apps::load(&options.application)?";
@@ -261,7 +279,6 @@ fn curious(course: &Course, name: &str) -> Result<String, Problem> {
         let what = format!("{name} loads its application otherwise");
         return Err(Problem::new(&file, 0, what));
     }
-    let own = "{ start_programs(); Box::new(curious) as Box<dyn Application> }";
     let server = server.replace(loads, own).replace(MAIN, PUBLIC_MAIN);
     Ok(server + "\n" + &application)
 }

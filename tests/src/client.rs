@@ -207,6 +207,11 @@ pub fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n")
 }
 
+/// The same request, and the wish to end the connection behind it.
+pub fn last(request: &str) -> String {
+    request.replacen("\r\n", "\r\nConnection: close\r\n", 1)
+}
+
 /// Connects to a server that accepts nobody until its queue lets nobody in any more, and
 /// gives the connections. `least` of them must be let in, so they are waited for.
 ///

@@ -48,6 +48,7 @@ static BUILT: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
         ("part4", "--bin", "webserver4a"),
         ("part4", "--bin", "webserver4b"),
         ("part4", "--bin", "webserver4c"),
+        ("part4", "--bin", "webserver4d"),
         ("apps", "--example", "bare_fork"),
     ] {
         let mut cargo = cargo();
@@ -97,8 +98,8 @@ pub fn target() -> PathBuf {
     book::root().join("target/tmp/python")
 }
 
-/// A program with Python inside: `webserver2`, `webserver3h`, `webserver4a`, `webserver4b` or
-/// `webserver4c`.
+/// A program with Python inside: `webserver2`, `webserver3h`, `webserver4a`, `webserver4b`,
+/// `webserver4c` or `webserver4d`.
 ///
 /// # Panics
 ///
@@ -315,7 +316,7 @@ impl<'a> Visitor<'a> {
     /// The head of such a request, with the cookies that are kept.
     pub fn head(&self, method: &str, path: &str, fields: &[(&str, &str)], length: usize) -> String {
         let mut head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n",
             self.server.address
         );
         for (name, value) in fields {

@@ -17,6 +17,8 @@
 
 mod axe;
 mod lookup;
+#[cfg(target_os = "linux")]
+mod pictures;
 
 use nix::sys::signal::{killpg, Signal};
 use nix::unistd::Pid;

@@ -11,6 +11,8 @@ mod chapters;
 mod comparison;
 mod debts;
 mod exercises;
+#[cfg(all(feature = "fronts", target_os = "linux"))]
+mod fronts;
 mod house;
 mod leftovers;
 mod lines;

@@ -1,7 +1,7 @@
 //! What Part 4 says of its servers, one test for each claim.
 
 #[cfg(target_os = "linux")]
-mod http1_server;
+pub(crate) mod http1_server;
 #[cfg(target_os = "linux")]
 mod readiness;
 mod stopping;

@@ -38,6 +38,9 @@ const THREADS: &str = "webserver4b";
 /// One that waits for all clients at once.
 const LOOP: &str = "webserver4c";
 
+/// The same with connections that are kept.
+const KEEPING: &str = "webserver4d";
+
 /// The applications of the course, each under its own name and inside wsgiref's
 /// validator.
 const OURS: [[&str; 2]; 4] = [

@@ -105,6 +105,10 @@ pub struct Machine {
     stops: bool,
     /// And nothing comes any more, not even what nobody would read.
     silent: bool,
+    /// The client has said that nothing will come, and has kept to it so far.
+    last: bool,
+    /// Bytes that were sent.
+    sent: usize,
     /// The wait for what is read next.
     reading: Wait,
     /// The wait for room to send what is there, if there is something.
@@ -156,6 +160,8 @@ type Limit = (u64, Refused);
 type Read<T> = Result<T, Refused>;
 
 const TOO_LATE: Refused = Refused::new("408 Request Timeout", "the request comes too slowly");
+/// So many bytes are sent before any has been acknowledged (RFC 6928).
+const AT_ONCE: usize = 10 * 1460;
 const CHUNK_BROKEN: Refused = bad_request("a chunk does not end where it should");
 // ANCHOR_END: refusals
 
@@ -176,6 +182,8 @@ impl Machine {
             idle: false,
             stops: false,
             silent: false,
+            last: false,
+            sent: 0,
             reading: Wait(now, 0),
             sending: None,
         }
@@ -222,7 +230,10 @@ impl Machine {
             Phase::Head => return self.head(bytes, now),
             Phase::Whole => return Ok((0, Some(Event::Paused))),
             Phase::Over if self.answering() => return Ok((bytes.len(), Some(Event::Paused))),
-            Phase::Over => return Ok((bytes.len(), Some(Event::Closed))),
+            Phase::Over => {
+                self.last &= bytes.is_empty();
+                return Ok((bytes.len(), Some(Event::Closed)));
+            }
             Phase::Length(0) => (0, Phase::Whole, Some(Event::End(Vec::new()))),
             _ if bytes.is_empty() => return MORE,
             // ANCHOR_END: step
@@ -441,7 +452,7 @@ impl Machine {
     pub fn answered(&mut self, answer: Answer, now: Instant) {
         self.turn = Turn::Done;
         if !answer.keeps() || self.phase == Phase::Over {
-            self.silent = self.phase == Phase::Whole && !self.form.keeps;
+            self.last = self.phase == Phase::Whole && !self.form.keeps;
             self.close(now);
         } else if self.phase == Phase::Whole {
             self.next(now);
@@ -449,10 +460,11 @@ impl Machine {
     }
 
     /// Of a conversation that is over: whether nothing can come any more, so that the
-    /// connection may be closed at once. The client has said so with its last request, or
-    /// has closed its side, or was too late.
-    pub fn at_once(&self) -> bool {
-        self.silent
+    /// connection may be closed at once. The client has closed its side, or was too late.
+    /// Or it has said so with its last request: then what it sends nevertheless can cost
+    /// it no answer that has left, with so many bytes that still wait.
+    pub fn at_once(&self, waiting: usize) -> bool {
+        self.silent || self.last && self.sent.saturating_add(waiting) <= AT_ONCE
     }
 
     fn next(&mut self, now: Instant) {
@@ -483,6 +495,7 @@ impl Machine {
     /// So many bytes have been sent, and so many still wait, because the client reads
     /// slowly. To be told after each attempt.
     pub fn sent(&mut self, bytes: usize, waiting: usize, now: Instant) {
+        self.sent = self.sent.saturating_add(bytes);
         match &mut self.sending {
             Some(_) if waiting == 0 => (self.sending, self.reading) = (None, Wait(now, 0)),
             Some(wait) => wait.moved(bytes, self.patience.pace, now),

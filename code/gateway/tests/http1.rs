@@ -719,6 +719,45 @@ fn an_answer_that_is_lost_ends_the_conversation() {
     assert!(machine.answer().is_none());
 }
 
+/// At once where nothing comes any more, or where it comes too late to cost the answer.
+#[test]
+fn a_reset_costs_no_answer() {
+    let last = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let now = Instant::now();
+    // What was sent before, what waits, what comes behind the request, whether all has come.
+    for (sent, waiting, behind, eof, at_once) in [
+        (0, 100, "", false, true),
+        (0, 14_600, "", false, true),
+        (0, 14_601, "", false, false),
+        (10_000, 4_600, "", false, true),
+        (10_000, 4_601, "", false, false),
+        (0, 100, GET, false, false),
+        (0, 1_000_000, "", true, true),
+        (0, 100, GET, true, true),
+    ] {
+        let (mut machine, mut answer) = asked(last);
+        machine.sent(sent, waiting, now);
+        answer.begin(200, Some(0));
+        answer.end(&[], &mut Vec::new()).unwrap();
+        machine.answered(answer, now);
+        let after = machine.read(behind.as_bytes(), now);
+        assert_eq!(after, (behind.len(), Event::Closed));
+        if eof {
+            assert_eq!(machine.eof(b"", now), Event::Closed);
+        }
+        assert_eq!(
+            machine.at_once(waiting),
+            at_once,
+            "{sent}, {waiting}, {behind}"
+        );
+    }
+    // Who has not said so may send more.
+    let (mut machine, answer) = asked(GET);
+    drop(answer);
+    machine.close(now);
+    assert!(!machine.at_once(100));
+}
+
 #[test]
 fn a_server_that_stops_says_so_in_its_last_answer() {
     let now = Instant::now();

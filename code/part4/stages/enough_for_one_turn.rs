@@ -283,7 +283,7 @@ impl Connection {
                     desk.answers.push(self.machine.go_on(now));
                     break State::Reads;
                 }
-                Event::Closed if self.machine.at_once() => break State::Over,
+                Event::Closed if self.machine.at_once(desk.answers.len()) => break State::Over,
                 Event::Closed => break State::Leaves,
             }
         };

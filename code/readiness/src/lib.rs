@@ -103,6 +103,7 @@ impl Readiness {
             flag::register(signal, Arc::clone(flag))?;
             pipe::register(signal, writer.try_clone()?)?;
         }
+        drop(writer);
         // The mask is inherited: whoever started us may have blocked them.
         let unblocked = SigSet::from_iter(STOP).thread_unblock();
         unblocked.map_err(|errno| failed("pthread_sigmask", errno))?;

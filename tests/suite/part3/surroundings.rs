@@ -21,7 +21,7 @@ fn all() -> impl Iterator<Item = String> {
 
 /// And those whose children stay.
 fn with_workers() -> impl Iterator<Item = String> {
-    let programs = ["webserver4a", "webserver4b", "webserver4c"];
+    let programs = ["webserver4a", "webserver4b", "webserver4c", "webserver4d"];
     let programs = programs.into_iter().filter(|name| runs_here(name));
     all().chain(programs.map(|program| format!("{program} validator:axumapp:app")))
 }

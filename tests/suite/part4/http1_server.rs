@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
-use tests::client::{get, Client, End};
+use tests::client::{get, last, Client, End};
 use tests::server::{Server, Setup};
 use tests::{beside_each_other, has_tool, left_out, wait_for};
 
@@ -17,27 +17,27 @@ const HELLO: &str = "Hello world from a simple WSGI application!\n";
 
 /// One answer of those that came over a connection.
 #[derive(Debug, PartialEq)]
-struct Answer {
-    head: String,
+pub(crate) struct Answer {
+    pub(crate) head: String,
     /// Without what stands between chunks.
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
     /// Whether its end has come.
-    whole: bool,
+    pub(crate) whole: bool,
 }
 
 impl Answer {
-    fn status(&self) -> &str {
+    pub(crate) fn status(&self) -> &str {
         let line = self.head.lines().next().unwrap_or_default();
         line.strip_prefix("HTTP/1.1 ").unwrap_or(line)
     }
 
-    fn has(&self, line: &str) -> bool {
+    pub(crate) fn has(&self, line: &str) -> bool {
         self.head.lines().any(|one| one == line)
     }
 }
 
 /// The answer at the beginning of these bytes, which go on behind it.
-fn next(bytes: &mut &[u8], to_head: bool) -> Answer {
+pub(crate) fn next(bytes: &mut &[u8], to_head: bool) -> Answer {
     let blank = bytes.windows(4).position(|four| four == b"\r\n\r\n");
     let end = blank.map_or(bytes.len(), |blank| blank + 4);
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
@@ -59,7 +59,7 @@ fn next(bytes: &mut &[u8], to_head: bool) -> Answer {
     };
     if to_head || matches!(&answer.head[9..12], "100" | "204" | "304") {
         answer.whole = true;
-    } else if answer.has("Transfer-Encoding: chunked") {
+    } else if head.contains("\ntransfer-encoding: chunked\r") {
         answer.whole = loop {
             let mut line = Vec::new();
             while !line.ends_with(b"\r\n") && take(1, &mut line) {}
@@ -95,7 +95,7 @@ fn all(mut bytes: &[u8]) -> Vec<Answer> {
 }
 
 /// Reads one answer, whose connection stays.
-fn read_answer(client: &mut Client) -> Answer {
+pub(crate) fn read_answer(client: &mut Client) -> Answer {
     let mut bytes = Vec::new();
     loop {
         let read = client.read_some();
@@ -116,11 +116,6 @@ fn assert_serves(server: &Server) {
     let mut client = server.connect();
     let answer = read_answer(client.send(get("/")));
     assert_eq!((answer.status(), answer.whole), ("200 OK", true));
-}
-
-/// The same request, and the wish to end the connection behind it.
-fn last(request: &str) -> String {
-    request.replacen("\r\n", "\r\nConnection: close\r\n", 1)
 }
 
 /// Whatever the application and whatever the request: each with a connection of its own,
@@ -277,7 +272,8 @@ fn one_recv_and_one_send_for_an_answer_and_for_a_batch() {
     let _ = fs::remove_file(calls);
 }
 
-/// Also where the client has said more meanwhile, so that epoll names it in each turn.
+/// Also where the client has said more meanwhile, so that epoll names it in each turn. That
+/// is not read before the answer is over: whoever says much would fill the memory.
 #[test]
 fn an_answer_that_goes_on_has_one_turn_at_a_time() {
     if !has_tool("strace") {
@@ -289,7 +285,7 @@ fn an_answer_that_goes_on_has_one_turn_at_a_time() {
         "strace",
         "-qq",
         "-e",
-        "epoll_wait,sendto",
+        "epoll_wait,recvfrom,sendto",
         "-e",
         "signal=none",
         "-o",
@@ -312,6 +308,12 @@ fn an_answer_that_goes_on_has_one_turn_at_a_time() {
     let turns = text.split("epoll_wait(").skip(1);
     let most = turns.map(|turn| turn.matches("sendto(").count()).max();
     assert!(most <= Some(2), "{text}");
+    let read: Vec<&str> = text.split("recvfrom(").skip(1).collect();
+    let sent: Vec<usize> = read
+        .iter()
+        .map(|calls| calls.matches("sendto(").count())
+        .collect();
+    assert_eq!((sent.len(), sent[0] >= 5), (2, true), "{text}");
     drop(server);
     let _ = fs::remove_file(calls);
 }
@@ -592,13 +594,14 @@ fn who_had_to_wait_for_another_is_not_late() {
 fn the_last_answer_before_the_end_says_so() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let mut server = Server::start("webserver4d validator:echoapp:app");
-        let (mut silent, mut kept, mut half) =
-            (server.connect(), server.connect(), server.connect());
-        let answer = read_answer(kept.send(get("/")));
-        assert!(!answer.has("Connection: close"));
+        // In this order they are told: when the others have seen it, the first has.
+        let mut half = server.connect();
         let answer = read_answer(half.send(get("/")));
         assert_eq!(answer.status(), "200 OK");
         half.send(HALF);
+        let (mut silent, mut kept) = (server.connect(), server.connect());
+        let answer = read_answer(kept.send(get("/")));
+        assert!(!answer.has("Connection: close"));
         server.wait_until_idle();
         server.signal(signal);
         assert_eq!(silent.read_to_end(), (Vec::new(), End::Closed));
@@ -751,6 +754,42 @@ fn without_a_descriptor_4d_stops_accepting_and_ends_nobody() {
         assert_eq!(end, End::Closed);
     }
     assert_serves(&server);
+}
+
+/// Nobody waits for a deadline where the client has closed its side.
+#[test]
+fn who_closes_its_side_is_answered_and_let_go() {
+    let times = "--head-timeout 1h --body-timeout 1h --keep-alive 1h --linger 1h";
+    for application in ["echoapp:app", "streamapp:large"] {
+        let server = Server::start(&format!("webserver4d {application} {times}"));
+        let before = server.descriptors();
+        let two = get("/").repeat(2);
+        for (said, wanted) in [
+            ("", &[][..]),
+            ("GET / HT", &["400 Bad Request"]),
+            (HALF, &["400 Bad Request"]),
+            (&get("/"), &["200 OK"]),
+            (&two, &["200 OK", "200 OK"]),
+            (
+                &[&two, HALF].concat(),
+                &["200 OK", "200 OK", "400 Bad Request"],
+            ),
+        ] {
+            let mut client = server.connect();
+            let (bytes, end) = client.send(said).finish().read_to_end();
+            let answers = all(&bytes);
+            let statuses: Vec<&str> = answers.iter().map(Answer::status).collect();
+            assert_eq!((&statuses[..], end), (wanted, End::Closed), "{said:?}");
+            assert!(answers.iter().all(|answer| answer.whole), "{said:?}");
+        }
+        // And behind an answer that it has.
+        let mut kept = server.connect();
+        assert_eq!(read_answer(kept.send(get("/"))).status(), "200 OK");
+        assert_eq!(kept.finish().read_to_end(), (Vec::new(), End::Closed));
+        wait_for("the end of all of them", || {
+            (server.descriptors() == before).then_some(())
+        });
+    }
 }
 
 /// Resets at every place of a conversation, and bytes that are no request. Whoever comes

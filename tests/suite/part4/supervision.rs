@@ -217,8 +217,13 @@ fn as_process_1_it_hears_every_signal_and_reaps_orphans() {
     if !probe.is_ok_and(|status| status.success()) || !tests::has_tool("nsenter") {
         return left_out("a server that is process 1", "namespaces of processes");
     }
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT] {
-        let setup = Setup::new("webserver4a wsgiapp:app --workers 2").under(&tool);
+    for (program, signal) in [
+        ("webserver4a", Signal::SIGINT),
+        ("webserver4a", Signal::SIGTERM),
+        ("webserver4a", Signal::SIGQUIT),
+        ("webserver4b", Signal::SIGTERM),
+    ] {
+        let setup = Setup::new(&format!("{program} wsgiapp:app --workers 2")).under(&tool);
         let mut outside = setup.start().unwrap_or_else(|error| panic!("{error}"));
         assert!(outside.output().contains("\nprocess 1\n"));
         let first = outside.wait_for_children(1)[0].pid;

@@ -1,6 +1,6 @@
 //! How a process ends that has Python inside: what was promised to the application.
 
-use super::{FORKING, LOOP, ONE, STAYING};
+use super::{FORKING, KEEPING, LOOP, ONE, STAYING};
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use std::net::TcpListener;
@@ -34,7 +34,7 @@ fn exit_hooks_run_once_and_buffers_are_written() {
     if !can_check("atexit") {
         return;
     }
-    for program in [ONE, FORKING, STAYING, LOOP] {
+    for program in [ONE, FORKING, STAYING, LOOP, KEEPING] {
         for told in [Signal::SIGTERM, Signal::SIGINT] {
             let site = Site::new();
             let mut server = site.serve(program, &["ends:app"]);
@@ -48,7 +48,11 @@ fn exit_hooks_run_once_and_buffers_are_written() {
             assert_eq!(site.notes(), HOOK, "{program}");
             assert_eq!(server.errors(), "", "{program}");
             // In a child it may be the copy of what the parent will write.
-            let lines = if [ONE, LOOP].contains(&program) { 3 } else { 0 };
+            let lines = if [ONE, LOOP, KEEPING].contains(&program) {
+                3
+            } else {
+                0
+            };
             assert_eq!(site.read("log"), "in a buffer\n".repeat(lines), "{program}");
         }
     }
@@ -121,7 +125,7 @@ fn a_thread_without_an_end_is_not_waited_for_for_ever() {
     if !can_check("a thread that does not end") {
         return;
     }
-    for program in [ONE, FORKING, STAYING, LOOP] {
+    for program in [ONE, FORKING, STAYING, LOOP, KEEPING] {
         let site = Site::new();
         let mut server = site.serve(program, &["ends:idles()"]);
         server.wait_until_idle(); // as above
@@ -138,7 +142,7 @@ fn the_second_signal_ends_it_at_once() {
     if !can_check("two signals") {
         return;
     }
-    for program in [ONE, FORKING, STAYING, LOOP] {
+    for program in [ONE, FORKING, STAYING, LOOP, KEEPING] {
         let site = Site::new();
         let mut server = site.serve(program, &["ends:waits_in_its_hook()"]);
         signal(&server, Signal::SIGINT);
@@ -176,7 +180,7 @@ fn children_of_an_application_take_the_signal_as_ever() {
     if !can_check("multiprocessing's terminate()") {
         return;
     }
-    for program in [ONE, FORKING, STAYING, LOOP] {
+    for program in [ONE, FORKING, STAYING, LOOP, KEEPING] {
         let site = Site::new();
         let server = site.serve(program, &["ends:terminates"]);
         assert_eq!(Visitor::new(&server).get("/").text(), "-15", "{program}");
@@ -190,7 +194,7 @@ fn a_server_that_cannot_serve_ends_so_too() {
     }
     let busy = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
     let address = busy.local_addr().expect("it has one").to_string();
-    for program in [ONE, FORKING, STAYING, LOOP] {
+    for program in [ONE, FORKING, STAYING, LOOP, KEEPING] {
         let site = Site::new();
         let (code, _, errors) = run_to_end(&mut site.command(program, &["ends:app", &address]));
         assert_eq!(code, Some(1), "{errors}");
@@ -204,7 +208,7 @@ fn an_exit_hook_that_fails_is_told_and_no_reason_to_stay() {
     if !can_check("an exit hook that fails") {
         return;
     }
-    for program in [ONE, FORKING, STAYING, LOOP] {
+    for program in [ONE, FORKING, STAYING, LOOP, KEEPING] {
         let site = Site::new();
         let mut server = site.serve(program, &["ends:fails()"]);
         signal(&server, Signal::SIGTERM);

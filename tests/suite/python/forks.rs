@@ -1,6 +1,6 @@
 //! Python in forked processes.
 
-use super::{FORKING, LOOP, ONE, STAYING};
+use super::{FORKING, KEEPING, LOOP, ONE, STAYING};
 use serde_json::{json, Value};
 use std::fs;
 use std::process::Command;
@@ -64,6 +64,7 @@ fn an_application_has_its_children_to_itself() {
         (FORKING, &["probes:child_status", "--warm", "/"]),
         (STAYING, &["probes:child_status"]),
         (LOOP, &["probes:child_status"]),
+        (KEEPING, &["probes:child_status"]),
     ] {
         let site = Site::new();
         let server = site.serve(program, arguments);

@@ -1,6 +1,6 @@
 //! What PEP 3333 says of the environ, the input, `start_response` and the body.
 
-use super::{text, wait_for_errors, webserver2, FORKING, LOOP, ONE, STAYING, THREADS};
+use super::{text, wait_for_errors, webserver2, FORKING, KEEPING, LOOP, ONE, STAYING, THREADS};
 use serde_json::Value;
 use std::fs;
 use tests::answer::Answer;
@@ -71,6 +71,7 @@ fn the_flags_are_true_to_the_server() {
         (STAYING, "[False, True, False]"),
         (THREADS, "[True, True, False]"),
         (LOOP, "[False, False, False]"),
+        (KEEPING, "[False, False, False]"),
     ] {
         let site = Site::new();
         let server = site.serve(program, &["probes:flags"]);

@@ -126,6 +126,8 @@ fn the_command_line_is_checked() {
         "webserver4b",
         #[cfg(target_os = "linux")]
         "webserver4c",
+        #[cfg(target_os = "linux")]
+        "webserver4d",
         "range",
         "compress",
         "mounted",
