@@ -63,7 +63,6 @@ fn run(options: Options) -> gateway::Result<()> {
 fn serve_forever(options: &Options, application: &dyn Application) -> io::Result<Signal> {
     let address = options.address.as_str();
     let listener = TcpListener::bind(address).map_err(|error| cannot_bind(address, error))?;
-    listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
 
     let came = STOP.map(|signal| (signal, Arc::default()));
@@ -73,6 +72,7 @@ fn serve_forever(options: &Options, application: &dyn Application) -> io::Result
     let (now, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
     println!("at most {most} descriptors; it was {now}");
+    listener.set_nonblocking(true)?;
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
     epoll.add(&wakes, EpollEvent::new(EpollFlags::EPOLLIN, WAKES))?;
     epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;

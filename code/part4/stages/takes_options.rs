@@ -47,13 +47,13 @@ fn run(options: Options) -> gateway::Result<()> {
 fn serve_forever(options: &Options, application: &dyn Application) -> io::Result<()> {
     let address = options.address.as_str();
     let listener = TcpListener::bind(address).map_err(|error| cannot_bind(address, error))?;
-    listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     println!("Serving HTTP on http://{address}/ ...");
     println!("process {}", std::process::id());
     let (now, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
     println!("at most {most} descriptors; it was {now}");
+    listener.set_nonblocking(true)?;
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
     epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
     let mut server = Server {
