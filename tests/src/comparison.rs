@@ -295,6 +295,19 @@ impl Known {
         NUMBER.replace_all(command, here).into_owned()
     }
 
+    /// A process that a command of the page would signal, and that none of this run stands
+    /// for: that number may be anybody's here.
+    pub fn stranger(&self, command: &str) -> Option<String> {
+        const WHOM: &str =
+            r"\bkill(?:\s+-s\s+\w+|\s+-\w+)*(?:\s+--((?:\s+-?\d+\b)+)|((?:\s+\d+\b)+))";
+        static KILL: LazyLock<Regex> = LazyLock::new(|| pattern(WHOM));
+        let whom = KILL.captures_iter(command);
+        let whom = whom.filter_map(|found| Some(found.get(1).or(found.get(2))?.as_str()));
+        let numbers = whom.flat_map(str::split_whitespace);
+        let mut numbers = numbers.map(|number| number.trim_start_matches('-').to_string());
+        numbers.find(|number| !self.names.contains_key(number))
+    }
+
     /// Takes note of another time, if it comes when it should.
     fn tick(&mut self, page: &str, here: &str) -> bool {
         let last = self.clock.replace((page.to_string(), here.to_string()));

@@ -272,6 +272,11 @@ impl Page {
                     self.places.stage(stage, command, &folder)
                 }
                 None => {
+                    let stranger = self.known.stranger(command);
+                    assert_eq!(
+                        stranger, None,
+                        "{place}: whom `{command}` would signal here"
+                    );
                     let command = self.known.here(command);
                     let command = self.places.command(&command, served.as_deref());
                     self.places.examples(&command, &self.typed.0)

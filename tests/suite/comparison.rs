@@ -31,6 +31,25 @@ fn a_process_that_a_command_names_is_the_one_that_was_shown() {
     assert_eq!(known.here("kill 2100 121007"), "kill 2100 121007");
     assert!(shown.fits("Serving\nprocess 713\n", &known).is_none());
     is_refused(page, "x", "Serving\nchild 712\n");
+
+    for (command, stranger) in [
+        ("kill 21007", None),
+        ("sleep 0.2; kill -KILL 21007 21007", None),
+        ("kill -s TERM -- -21007", None),
+        (
+            "curl -s http://127.0.0.1:8888/ | { read one; kill 21007; cat; }",
+            None,
+        ),
+        ("kill -STOP %1; kill $!; ps 21008", None),
+        ("kill -9 $ZOMBIE; kill -0 %1", None),
+        ("kill 21008", Some("21008")),
+        ("kill -9 21007 21008", Some("21008")),
+        ("kill -s TERM 21008", Some("21008")),
+        ("kill -- -21008", Some("21008")),
+        ("(sleep 1; kill -CONT 21008) & true", Some("21008")),
+    ] {
+        assert_eq!(known.stranger(command).as_deref(), stranger, "{command}");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `echoapp:app`: what an application gets to see.
+//! `echoapp`: what an application gets to see.
 
 use gateway::{headers, Body, Environ, Result, StartResponse};
 use std::io::Read;
@@ -24,3 +24,15 @@ pub fn app(mut environ: Environ, mut start_response: StartResponse) -> Result<Bo
     Ok(Body::from(answer))
 }
 // ANCHOR_END: app
+
+// ANCHOR: body
+/// Answers with the body of the request, byte for byte, and nothing else.
+pub fn body(mut environ: Environ, mut start_response: StartResponse) -> Result<Body> {
+    let mut body = Vec::new();
+    environ.input.read_to_end(&mut body)?;
+
+    let binary = headers([("Content-Type", "application/octet-stream")]);
+    start_response.start("200 OK", binary)?;
+    Ok(Body::from(body))
+}
+// ANCHOR_END: body

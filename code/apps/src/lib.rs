@@ -4,7 +4,7 @@
 //! | name                           | what it is                                |
 //! | ------------------------------ | ----------------------------------------- |
 //! | `wsgiapp:app`                  | the application of the series             |
-//! | `echoapp:app`                  | says what it was asked                    |
+//! | `echoapp:app`, `:body`         | says what it was asked, or that body alone |
 //! | `streamapp:app`, `:late`, `:write`, `:large` | answers of several chunks, and a large one |
 //! | `failapp:early`, `:late`, `:panic` | fail before and after the first byte  |
 //! | `axumapp:app`, `actixapp:app`, `rocketapp:app`, `cotapp:app` | one application in four frameworks, each a feature of its name |
@@ -219,7 +219,13 @@ fn modules() -> Vec<Module> {
     // ANCHOR: table
     vec![
         module("wsgiapp", [("app", || shared(wsgiapp::app))]),
-        module("echoapp", [("app", || shared(echoapp::app))]),
+        module(
+            "echoapp",
+            [
+                ("app", || shared(echoapp::app)),
+                ("body", || shared(echoapp::body)),
+            ],
+        ),
         module(
             "streamapp",
             [

@@ -124,6 +124,39 @@ fn nobody_is_told_to_send_what_nobody_reads() {
     }
 }
 
+/// Whatever its bytes are, with a length and in chunks.
+#[test]
+fn a_body_comes_back_byte_for_byte() {
+    let bytes: Vec<u8> = (0..=255).cycle().take(100_001).collect();
+    let (one, other) = bytes.split_at(33);
+    let mut chunks = format!("{:x}\r\n", one.len()).into_bytes();
+    chunks.extend(
+        [
+            one,
+            format!("\r\n{:X};x=y\r\n", other.len()).as_bytes(),
+            other,
+        ]
+        .concat(),
+    );
+    chunks.extend(b"\r\n0\r\n\r\n");
+    let length = format!("Content-Length: {}", bytes.len());
+    for program in SERVERS {
+        let server = Server::start(&format!("{program} validator:echoapp:body"));
+        for (framing, sent) in [
+            (&length[..], &bytes),
+            ("Transfer-Encoding: chunked", &chunks),
+        ] {
+            let head =
+                format!("POST / HTTP/1.1\r\nHost: x\r\n{framing}\r\nConnection: close\r\n\r\n");
+            let came = server
+                .connect()
+                .send([head.as_bytes(), sent].concat())
+                .read_to_end();
+            assert!(whole(came).body == bytes, "{program}, {framing}");
+        }
+    }
+}
+
 #[test]
 fn each_limit_is_an_option() {
     let fields = |number| "X: y\r\n".repeat(number);
