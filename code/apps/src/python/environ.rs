@@ -2,7 +2,7 @@
 
 use super::streams::{FileWrapper, Streams};
 use gateway::Environ;
-use pyo3::ffi::{PyUnicode_DecodeLatin1, Py_ssize_t};
+use pyo3::ffi::PyUnicode_DecodeLatin1;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -29,26 +29,25 @@ pub(super) fn to_dict<'py>(
 // ANCHOR_END: to_dict
 
 // ANCHOR: kept
-/// What a thread keeps of one request for the next, since most are alike: strings
-/// whose hashes Python has made, and what the server says of itself.
+/// What a thread keeps of one request for the next, since most are alike.
 #[derive(Default)]
 struct Kept {
-    /// The names of the variables, in their order.
+    /// The names of the variables, in their order. A `str` keeps its hash.
     names: Vec<Py<PyString>>,
-    /// What the server said, and the `dict` of that.
-    server: Option<(Server, Py<PyDict>)>,
+    /// What the server said of itself, and a `dict` of that.
+    server: Option<(Fields, Py<PyDict>)>,
 }
 
-/// `wsgi.version` and the other fields of an environ.
-type Server = ((u8, u8), &'static str, [bool; 3]);
+/// `wsgi.version`, `wsgi.url_scheme`, and the three that are true or false.
+type Fields = ((u8, u8), &'static str, [bool; 3]);
 
 thread_local! {
     static KEPT: Cell<Kept> = Cell::default();
 }
 
-/// A client decides what its fields are called: so many names are kept, and no longer ones.
-const NAMES: usize = 40;
-const LONGEST: usize = 40; // bytes
+// A client decides what its fields are called, and how many they are.
+const NAMES: usize = 40; // are kept
+const LONGEST: usize = 40; // bytes of one that is
 
 impl Kept {
     /// A name as a `str`: the one that was at this place before, if it is the same.
@@ -65,28 +64,23 @@ impl Kept {
         made
     }
 
-    /// What the server says of itself.
+    /// What the server says of itself; to be copied.
     fn server<'py>(&mut self, py: Python<'py>, environ: &Environ) -> PyResult<Bound<'py, PyDict>> {
-        let [multithread, multiprocess, run_once] =
-            [environ.multithread, environ.multiprocess, environ.run_once];
-        let said = (
-            environ.version,
-            environ.url_scheme,
-            [multithread, multiprocess, run_once],
-        );
+        let flags = [environ.multithread, environ.multiprocess, environ.run_once];
+        let fields = (environ.version, environ.url_scheme, flags);
         if let Some((before, dict)) = &self.server {
-            if *before == said {
+            if *before == fields {
                 return Ok(dict.bind(py).clone());
             }
         }
         let dict = PyDict::new(py);
         dict.set_item("wsgi.version", environ.version)?;
         dict.set_item("wsgi.url_scheme", environ.url_scheme)?;
-        dict.set_item("wsgi.multithread", multithread)?;
-        dict.set_item("wsgi.multiprocess", multiprocess)?;
-        dict.set_item("wsgi.run_once", run_once)?;
+        dict.set_item("wsgi.multithread", environ.multithread)?;
+        dict.set_item("wsgi.multiprocess", environ.multiprocess)?;
+        dict.set_item("wsgi.run_once", environ.run_once)?;
         dict.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
-        self.server = Some((said, dict.clone().unbind()));
+        self.server = Some((fields, dict.clone().unbind()));
         Ok(dict)
     }
 }
@@ -96,11 +90,10 @@ impl Kept {
 /// PEP 3333's *native string*: a `str` whose characters are bytes, one for one.
 /// That is the coding latin-1, whatever the bytes mean.
 fn native<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
-    let length = bytes.len() as Py_ssize_t; // no slice is longer than that
-                                            // SAFETY: the pointer and the length are those of a slice, from which Python copies.
-                                            // It gives a `str` that is ours, or null and raises.
+    // SAFETY: the pointer and the length are those of a slice, from which Python copies.
+    // It gives a `str` that is ours, or null and raises.
     unsafe {
-        let text = PyUnicode_DecodeLatin1(bytes.as_ptr().cast(), length, ptr::null());
+        let text = PyUnicode_DecodeLatin1(bytes.as_ptr().cast(), bytes.len() as _, ptr::null());
         Ok(Bound::from_owned_ptr_or_err(py, text)?.cast_into_unchecked())
     }
 }
