@@ -5,12 +5,12 @@ use super::finish::Request;
 use super::streams::Streams;
 use gateway::{Body, Result};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyIterator};
+use pyo3::types::{PyBytes, PyIterator, PyList};
 
 // ANCHOR: body
 /// A body that Python makes. Dropping it is `close()`.
 pub(super) struct PythonBody {
-    /// None once it has been closed.
+    /// None once it has been closed, and where nothing can be.
     iterable: Option<Py<PyAny>>,
     chunks: Option<Py<PyIterator>>,
     /// The first chunk, where it is the only one.
@@ -23,13 +23,21 @@ pub(super) struct PythonBody {
 impl PythonBody {
     pub(super) fn new(iterable: Bound<'_, PyAny>, streams: Streams) -> PyResult<PythonBody> {
         let mut body = PythonBody {
-            iterable: Some(iterable.clone().unbind()),
+            iterable: None,
             chunks: None,
             only: None,
             streams,
             request: None,
         };
+        // A list has no `close()`, and of one chunk nothing is left to ask for.
+        if let Ok(list) = iterable.cast_exact::<PyList>() {
+            if list.len() == 1 {
+                body.only = Some(to_bytes(&list.get_item(0)?)?);
+                return Ok(body);
+            }
+        }
         // From here on it is closed whatever comes.
+        body.iterable = Some(iterable.clone().unbind());
         let mut chunks = iterable.try_iter()?;
         body.chunks = Some(chunks.clone().unbind());
         // PEP 3333 lets a server count the bytes of a single chunk. A generator has
@@ -88,16 +96,16 @@ impl Drop for PythonBody {
     /// PEP 3333: `close()` is called once if there is one, however the request
     /// has ended. What it raises can change no answer any more.
     fn drop(&mut self) {
-        Python::attach(|py| {
-            let iterable = self.iterable.take().map(|iterable| iterable.into_bound(py));
-            let close = iterable.map(|iterable| iterable.getattr_opt("close"));
-            let closed = close.and_then(|close| close.transpose());
-            let closed = closed.map(|close| close.and_then(|close| close.call0()));
-            if let Some(Err(exception)) = closed {
-                self.streams.log(py, &traceback(py, &exception));
-            }
-            self.chunks = None; // dropped while the GIL is held
-        });
+        if let Some(iterable) = self.iterable.take() {
+            Python::attach(|py| {
+                let close = iterable.into_bound(py).getattr_opt("close").transpose();
+                let closed = close.map(|close| close.and_then(|close| close.call0()));
+                if let Some(Err(exception)) = closed {
+                    self.streams.log(py, &traceback(py, &exception));
+                }
+                self.chunks = None; // dropped while the GIL is held
+            });
+        }
         self.streams.close();
         self.request = None;
     }

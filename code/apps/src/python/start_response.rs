@@ -1,6 +1,6 @@
 //! `start_response`, and the `write` that it returns.
 
-use super::environ::latin_1;
+use super::environ::{is_latin_1, latin_1};
 use super::exceptions::{into_exception, wrong_type, Given};
 use super::streams::lock;
 use gateway::{Header, StartResponse};
@@ -32,7 +32,7 @@ impl Start {
         let py = status.py();
         let status = native(status, "a status")?;
         let status = status.to_str()?;
-        if latin_1(status).is_none() {
+        if !is_latin_1(status) {
             let why = "the status has a character that is none of latin-1";
             return Err(PyValueError::new_err(why));
         }
