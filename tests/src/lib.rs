@@ -44,10 +44,12 @@ pub fn soon(mut condition: impl FnMut() -> bool) -> bool {
 /// happening many times, but not each time.
 pub fn at_last(mut condition: impl FnMut() -> bool) -> bool {
     let start = Instant::now();
+    let mut pause = Pause::default();
     while !condition() {
         if start.elapsed() > LIMIT {
             return false;
         }
+        pause.wait();
     }
     true
 }

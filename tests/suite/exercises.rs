@@ -2646,7 +2646,7 @@ fn who_is_there() {
         "it has ended",
         "who_is_there echoapp:app",
         |program| {
-            let mut server = serve(&format!("{program} --linger 1h"))?;
+            let mut server = serve(&format!("{program} --linger 1h --graceful-timeout 10ms"))?;
             let (_silent, mut half) = (server.connect(), server.connect());
             half.try_send(HALF);
             let mut leaves = server.connect();
