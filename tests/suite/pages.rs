@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
-use tests::programs::{cargo, check_alone, course};
+use tests::programs::{check, check_alone, course, write};
 use tests::say;
 
 /// The folder of the pages that `cargo run` serves.
@@ -338,8 +338,7 @@ fn figures_bring_their_colours() {
 fn programs_can_be_copied() {
     let course = course();
     let copies = copies();
-    let lock = fs::read_to_string(course.root.join("Cargo.lock")).unwrap();
-    let mut alike: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut alike: BTreeMap<String, (Vec<&str>, BTreeSet<PathBuf>)> = BTreeMap::new();
     for program in course.programs.iter().filter(|program| !program.is_stage()) {
         let (listing, dependencies) = listing(&pages(), program);
         // A page leaves out the line end of the last line.
@@ -352,18 +351,19 @@ fn programs_can_be_copied() {
             &copies.join(name).join("src/main.rs"),
             &format!("{listing}\n"),
         );
+        let (names, on) = alike.entry(dependencies).or_default();
+        names.push(name);
+        on.insert(copies.join(name));
         for library in program.folders(course) {
-            copy(&course.root.join(&library), &copies);
+            on.insert(copy(&course.root.join(&library), &copies));
         }
-        alike.entry(dependencies).or_default().push(name);
     }
     let mut failed = Vec::new();
-    for (number, (dependencies, names)) in alike.iter().enumerate() {
+    for (number, (dependencies, (names, on))) in alike.iter().enumerate() {
         let together = copies.join(format!("together-{number}"));
         let members: Vec<String> = names.iter().map(|name| format!("../{name}")).collect();
         let workspace = format!("[workspace]\nresolver = \"2\"\nmembers = {members:?}\n");
         write(&together.join("Cargo.toml"), &workspace);
-        write(&together.join("Cargo.lock"), &lock);
         for name in names {
             let manifest = format!(
                 "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\
@@ -371,7 +371,7 @@ fn programs_can_be_copied() {
             );
             write(&copies.join(name).join("Cargo.toml"), &manifest);
         }
-        if let Err(error) = check(&together, &copies.join("target"), &[]) {
+        if let Err(error) = check(&together, &[], on, &copies.join("target")) {
             failed.push(format!(
                 "one of {names:?} does not compile when copied:\n{error}"
             ));
@@ -631,13 +631,14 @@ impl std::ops::Deref for Copies {
     }
 }
 
-/// Copies a folder into another; cargo goes by the times of its files.
-fn copy(folder: &Path, into: &Path) {
+/// Copies a folder into another, and gives the copy; cargo goes by the times of its files.
+fn copy(folder: &Path, into: &Path) -> PathBuf {
     let into = into.join(folder.file_name().unwrap());
     for file in files(folder) {
         let text = fs::read_to_string(folder.join(&file)).unwrap();
         write(&into.join(&file), &text);
     }
+    into
 }
 
 /// Each part's folder compiles outside of the workspace, with the libraries that
@@ -661,9 +662,9 @@ fn parts_can_be_copied() {
         if name != "part2" {
             targets.push("--no-default-features".to_string());
         }
-        for library in &course().libraries {
-            copy(&book::root().join(&library.folder), &copies);
-        }
+        let libraries = course().libraries.iter();
+        let on = libraries.map(|library| copy(&book::root().join(&library.folder), &copies));
+        let on = on.collect();
         for file in files(&code.join(&name)) {
             let mut text = fs::read_to_string(code.join(&name).join(&file)).unwrap();
             if file == Path::new("Cargo.toml") {
@@ -672,9 +673,7 @@ fn parts_can_be_copied() {
             }
             write(&folder.join(&file), &text);
         }
-        let lock = fs::read_to_string(book::root().join("Cargo.lock")).unwrap();
-        write(&folder.join("Cargo.lock"), &lock);
-        let checked = check(&folder, &copies.join("target"), &targets);
+        let checked = check(&folder, &targets, &on, &copies.join("target"));
         checked
             .unwrap_or_else(|error| panic!("code/{name} does not compile when copied:\n{error}"));
     }
@@ -704,28 +703,6 @@ fn listing(pages: &Pages, program: &Program) -> (String, String) {
     };
     let listing = code("details pre code").expect("the facts box has a listing");
     (listing, code("pre code.language-toml").unwrap_or_default())
-}
-
-fn check(folder: &Path, target: &Path, what: &[String]) -> Result<(), String> {
-    let mut cargo = cargo();
-    cargo.args(["check", "--offline", "--quiet", "--color=never"]);
-    cargo.env("CARGO_INCREMENTAL", "0"); // nobody edits a copy
-    cargo.arg("--target-dir");
-    let output = cargo.arg(target).args(what).current_dir(folder).output();
-    let output = output.map_err(|error| format!("run cargo: {error}"))?;
-    match output.status.success() {
-        true => Ok(()),
-        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
-    }
-}
-
-/// Writes a file unless it stands there already: cargo goes by its time.
-fn write(file: &Path, text: &str) {
-    if fs::read_to_string(file).is_ok_and(|old| old == text) {
-        return;
-    }
-    fs::create_dir_all(file.parent().unwrap()).unwrap();
-    fs::write(file, text).unwrap_or_else(|error| panic!("write {}: {error}", file.display()));
 }
 
 /// Markdown ends a block of HTML where it finds an empty line, if it may.

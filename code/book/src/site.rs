@@ -54,7 +54,11 @@ const SOURCES: [&str; 4] = ["book.toml", "book", "code", "tests"];
 
 /// Adds a line for each file at or under `path`: its size in bytes, when it was last
 /// written, and its path. What begins with a dot is an editor's, `__pycache__` Python's.
-fn list(path: &Path, lines: &mut String) -> anyhow::Result<()> {
+///
+/// # Errors
+///
+/// A file that cannot be looked at.
+pub fn list(path: &Path, lines: &mut String) -> anyhow::Result<()> {
     let about = || format!("look at {}", path.display());
     let metadata = fs::metadata(path).with_context(about)?;
     if !metadata.is_dir() {
