@@ -602,7 +602,7 @@ impl Places {
 fn built(command: &str) -> String {
     static TYPED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
     static RUN: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"\bcargo run (?:--quiet )?--bin (\w+)(?: -- |$)").expect("a constant")
+        Regex::new(r"\bcargo run (?:--quiet |-q )?--bin (\w+)(?: -- |$)").expect("a constant")
     });
     let mut typed = TYPED.lock().unwrap_or_else(PoisonError::into_inner);
     let program = |found: &Captures<'_>| {

@@ -12,11 +12,6 @@ fn regex(pattern: &str) -> Regex {
 }
 
 /// The name of the anchor that begins at this line.
-///
-/// ```
-/// assert_eq!(book::anchors::start("    // ANCHOR: accept"), Some("accept"));
-/// assert_eq!(book::anchors::start("    // ANCHOR_END: accept"), None);
-/// ```
 pub fn start(line: &str) -> Option<&str> {
     Some(START.captures(line)?.get(1)?.as_str())
 }
@@ -29,4 +24,16 @@ pub fn end(line: &str) -> Option<&str> {
 /// Whether the line is an anchor comment, which no reader sees.
 pub fn is_comment(line: &str) -> bool {
     START.is_match(line) || END.is_match(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_anchor_begins_and_ends() {
+        let (first, last) = ("    // ANCHOR: accept", "    // ANCHOR_END: accept");
+        assert_eq!((start(first), end(first)), (Some("accept"), None));
+        assert_eq!((start(last), end(last)), (None, Some("accept")));
+    }
 }

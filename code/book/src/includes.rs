@@ -63,13 +63,6 @@ pub struct Expanded {
 }
 
 /// All directives of a text, in order.
-///
-/// ```
-/// let found = book::includes::directives("see\n{{#diff webserver3a webserver3b}}");
-/// assert_eq!(found[0].name, "diff");
-/// assert_eq!(found[0].arguments, ["webserver3a", "webserver3b"]);
-/// assert_eq!(found[0].line, 2);
-/// ```
 pub fn directives(text: &str) -> Vec<Directive<'_>> {
     // Each line is counted from the directive before.
     let (mut line, mut counted) = (1, 0);
@@ -312,6 +305,13 @@ mod tests {
 
     const FILE: &str =
         "one\n// ANCHOR: a\ntwo\n// ANCHOR: b\n\nthree\n// ANCHOR_END: b\n// ANCHOR_END: a\nfour\n";
+
+    #[test]
+    fn a_directive_has_a_name_arguments_and_a_line() {
+        let found = directives("see\n{{#diff webserver3a webserver3b}}");
+        assert_eq!((found[0].name, found[0].line), ("diff", 2));
+        assert_eq!(found[0].arguments, ["webserver3a", "webserver3b"]);
+    }
 
     fn files() -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();

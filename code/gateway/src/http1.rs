@@ -43,16 +43,17 @@
 //! ```
 
 mod answer;
+mod lines;
 mod patience;
 
 pub use answer::Answer;
 pub use patience::Patience;
 
-use crate::http::{bad_request, chunk_size, field, is_value, Field, Framing, Head, Limits};
+use crate::http::{bad_request, chunk_size, is_value, Field, Framing, Head, Limits};
 use crate::http::{Refused, HEAD_TOO_LARGE, TARGET_TOO_LONG, TOO_LARGE};
 use answer::Form;
+use lines::{trailers, Lines};
 use patience::Wait;
-use std::io::BufRead;
 use std::time::{Duration, Instant};
 
 // ANCHOR: event
@@ -88,10 +89,8 @@ pub struct Machine {
     limits: Limits,
     patience: Patience,
     phase: Phase,
-    /// Of the bytes that were not used, how many have been looked at.
-    looked: usize,
-    /// And where the line begins that the next ones go on with.
-    line: usize,
+    /// What is known of the bytes that were not used.
+    lines: Lines,
     /// Bytes of all chunks of this body so far.
     total: u64,
     turn: Turn,
@@ -154,9 +153,6 @@ enum Turn {
 // ANCHOR_END: turn
 
 // ANCHOR: refusals
-/// So many bytes, and what is said of more.
-type Limit = (u64, Refused);
-
 type Read<T> = Result<T, Refused>;
 
 const TOO_LATE: Refused = Refused::new("408 Request Timeout", "the request comes too slowly");
@@ -173,8 +169,7 @@ impl Machine {
             limits: *limits,
             patience: *patience,
             phase: Phase::Head,
-            looked: 0,
-            line: 0,
+            lines: Lines::default(),
             total: 0,
             turn: Turn::None,
             form: Form::default(),
@@ -224,7 +219,7 @@ impl Machine {
         const MORE: Read<(usize, Option<Event>)> = Ok((0, Some(Event::More)));
         let (used, phase, event) = match self.phase {
             // The server stops, and no request has begun.
-            Phase::Head if self.stops && self.looked == 0 => {
+            Phase::Head if self.stops && !self.lines.begun() => {
                 return Ok((bytes.len(), Some(self.close(now))))
             }
             Phase::Head => return self.head(bytes, now),
@@ -252,7 +247,7 @@ impl Machine {
             Phase::ChunkEnd | Phase::Size => {
                 let (begins, size) = (self.phase == Phase::Size, self.limits.max_chunk_line);
                 let limit = if begins { size } else { 2 };
-                let Some(end) = self.find_end(bytes, [(limit, CHUNK_BROKEN); 2], true)? else {
+                let Some(end) = self.lines.end(bytes, [(limit, CHUNK_BROKEN); 2], true)? else {
                     return MORE;
                 };
                 // A bare line feed does not end it: others do not take it for an end.
@@ -268,7 +263,7 @@ impl Machine {
             // ANCHOR: trailers
             Phase::Trailers => {
                 let limits = [(self.limits.max_head, CHUNK_BROKEN); 2];
-                let Some(end) = self.find_end(bytes, limits, false)? else {
+                let Some(end) = self.lines.end(bytes, limits, false)? else {
                     return MORE;
                 };
                 let fields = trailers(&bytes[..end])?;
@@ -286,7 +281,9 @@ impl Machine {
     /// A head, if it has come. Empty lines before it are passed over (section 2.2).
     fn head<'b>(&mut self, bytes: &'b [u8], now: Instant) -> Read<(usize, Option<Event<'b>>)> {
         let mut head = bytes;
-        while let (0, [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..]) = (self.looked, head) {
+        while let (false, [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..]) =
+            (self.lines.begun(), head)
+        {
             head = rest;
         }
         let empty = bytes.len() - head.len();
@@ -298,7 +295,7 @@ impl Machine {
         }
         let (first, all) = (self.limits.max_line, self.limits.max_head);
         let limits = [(first, TARGET_TOO_LONG), (all, HEAD_TOO_LARGE)];
-        let end = self.find_end(head, limits, false);
+        let end = self.lines.end(head, limits, false);
         let Some(end) = end.map_err(|refused| refused.of_request(head))? else {
             return Ok((empty, Some(Event::More)));
         };
@@ -320,31 +317,6 @@ impl Machine {
         (self.turn, self.total, self.reading) = (Turn::Due, 0, Wait(now, 0));
     }
     // ANCHOR_END: begin
-
-    // ANCHOR: find_end
-    /// The end of one line, or of lines up to and with an empty one, if it has come. The
-    /// first, and all together, are at most so long. Goes on where the last call ended.
-    fn find_end(&mut self, bytes: &[u8], limits: [Limit; 2], one: bool) -> Read<Option<usize>> {
-        loop {
-            let (limit, too_long) = limits[usize::from(self.line > 0)];
-            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-            let room = &bytes[..bytes.len().min(limit)];
-            let mut rest = room.get(self.looked..).unwrap_or_default();
-            self.looked += rest.skip_until(b'\n').unwrap_or(0); // bytes can be read
-            match room.get(self.line..self.looked) {
-                Some(line) if line.ends_with(b"\n") => {
-                    self.line = self.looked;
-                    if one || matches!(line, b"\n" | b"\r\n") {
-                        self.line = 0;
-                        return Ok(Some(std::mem::take(&mut self.looked)));
-                    }
-                }
-                _ if room.len() == limit => return Err(too_long),
-                _ => return Ok(None),
-            }
-        }
-    }
-    // ANCHOR_END: find_end
 
     // ANCHOR: chunk
     /// What follows the size of a chunk: that of the last is 0.
@@ -381,7 +353,7 @@ impl Machine {
     fn give_up(&mut self, bytes: &[u8], why: [Refused; 2], now: Instant) -> Event<'static> {
         match self.phase {
             _ if self.answering() => Event::Paused,
-            Phase::Head if self.looked > 0 => self.refuse(why[0].of_request(bytes), now),
+            Phase::Head if self.lines.begun() => self.refuse(why[0].of_request(bytes), now),
             Phase::Head | Phase::Whole | Phase::Over => {
                 self.silent = true;
                 self.close(now)
@@ -526,13 +498,3 @@ impl Machine {
     }
 }
 // ANCHOR_END: deadline
-
-// ANCHOR: fields
-/// The fields behind the last chunk, each on a line that ends with CRLF.
-fn trailers(lines: &[u8]) -> Read<Vec<Field<'_>>> {
-    let lines = lines.split_inclusive(|byte| *byte == b'\n');
-    let lines = lines.map(|line| line.strip_suffix(b"\r\n").ok_or(CHUNK_BROKEN));
-    let fields = lines.filter(|line| *line != Ok(b""));
-    fields.map(|line| field(line?)).collect()
-}
-// ANCHOR_END: fields
