@@ -597,8 +597,8 @@ impl Places {
 }
 
 /// The command with the program itself in the place of a `cargo run`, if some page has
-/// had cargo run a program of that folder, and so of that package, before. Cargo has built them all by then, by
-/// these names, and would start it with nothing more to say.
+/// had cargo run a program of that folder, and so of that package, before. Cargo has built
+/// them all by then, by these names, and would start it with nothing more to say.
 fn built(command: &str) -> String {
     static TYPED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
     static RUN: LazyLock<Regex> = LazyLock::new(|| {
