@@ -60,6 +60,71 @@ fn the_environ() {
     assert_eq!(visitor.get("/").json()["CONTENT_LENGTH"], Value::Null);
 }
 
+/// The servers keep the names of one environ for the next, and a `dict` to copy: neither
+/// the fields of another request nor what an application did to its environ is ever seen.
+#[test]
+fn an_environ_has_nothing_of_the_one_before() {
+    if !can_check("one environ after another") {
+        return;
+    }
+    let site = Site::new();
+    site.write(
+        "spoils.py",
+        "import probes\n\
+         def app(environ, start_response):\n    \
+             answer = probes.environ(environ, start_response)\n    \
+             for name in environ: environ[name] = 'spoiled'\n    \
+             environ['HTTP_SPOILED'] = environ['wsgi.spoiled'] = 'spoiled'\n    \
+             return answer\n",
+    );
+    let numbered = |count: usize| (1..=count).map(|number| format!("X-{number}"));
+    let long = |length: usize| format!("X-{}", "l".repeat(length - "HTTP_X_".len()));
+    let requests: Vec<Vec<String>> = vec![
+        numbered(10).collect(),
+        ["X-0".to_string()]
+            .into_iter()
+            .chain(numbered(10))
+            .collect(), // all move by one
+        numbered(60).collect(),
+        numbered(60).rev().collect(),
+        vec![long(39), long(40), long(41), long(400), "X-1".into()],
+        numbered(3)
+            .chain([long(41)])
+            .chain(numbered(8).skip(3))
+            .collect(),
+        vec![],
+        numbered(41).collect(),
+        numbered(10).collect(),
+    ];
+    for server in [ONE, KEEPING] {
+        let server = site.serve(server, &["spoils:app"]);
+        let mut visitor = Visitor::new(&server);
+        let plain = visitor.get("/").json();
+        for (number, names) in requests.iter().chain(&requests).enumerate() {
+            let value = |name: &str| format!("{number} of {name}");
+            let fields: Vec<(&str, String)> = names
+                .iter()
+                .map(|name| (name.as_str(), value(name)))
+                .collect();
+            let fields: Vec<(&str, &str)> = fields
+                .iter()
+                .map(|(name, value)| (*name, value.as_str()))
+                .collect();
+            let mut expected = plain.clone();
+            for name in names {
+                let variable = format!("HTTP_{}", name.replace('-', "_").to_uppercase());
+                expected[variable] = format!("'{}'", value(name)).into();
+            }
+            let mut environ = visitor.ask("GET", "/", &fields, b"").json();
+            // Where the client and the two streams are, which differs each time.
+            for varies in ["REMOTE_PORT", "wsgi.input", "wsgi.errors"] {
+                environ[varies] = plain[varies].clone();
+            }
+            assert_eq!(environ, expected, "{names:?}");
+        }
+    }
+}
+
 #[test]
 fn the_flags_are_true_to_the_server() {
     if !can_check("wsgi.multiprocess and its like") {
