@@ -45,7 +45,7 @@ use tests::port::Port;
 use tests::programs::{as_typed, course, example, folder};
 use tests::python::{activated, can_check, environment, programs, Site};
 use tests::terminal::Terminal;
-use tests::{has_tool, left_out, LIMIT};
+use tests::{has_tool, left_out, Pause, LIMIT};
 
 /// How long a command that looks, or measures, is typed again.
 const PATIENCE: Duration = LIMIT;
@@ -201,13 +201,15 @@ impl Page {
         for (index, exchange) in exchanges.into_iter().enumerate() {
             let stays = block.stays && index + 1 == count;
             let place = format!("{}:{}", file.display(), exchange.line);
-            let began = Instant::now();
+            let (began, mut pause) = (Instant::now(), Pause::default());
             let (lines, difference) = loop {
                 let seen = self.exchange(block, &exchange, stays, &place);
                 let again = block.until || exchange.command.is_some_and(only_looks);
                 if seen.1.is_none() || !again || began.elapsed() > PATIENCE {
                     break seen;
                 }
+                // Each look starts processes.
+                (0..3).for_each(|_| pause.wait());
             };
             replayed.lines.extend(lines);
             if let Some(difference) = difference {

@@ -121,6 +121,13 @@ fn mutation(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Mutation> {
     ]
 }
 
+/// Puts these bytes there in whole copies; `splice` takes a call for each.
+fn insert(bytes: &mut Vec<u8>, at: usize, piece: &[u8]) {
+    let behind = bytes.split_off(at);
+    bytes.extend_from_slice(piece);
+    bytes.extend_from_slice(&behind);
+}
+
 impl Mutation {
     fn apply(&self, bytes: &mut Vec<u8>) {
         let length = bytes.len();
@@ -131,7 +138,7 @@ impl Mutation {
             from.min(to)..from.max(to).min(from.min(to) + 40)
         };
         match self {
-            Mutation::Insert(at, word) => drop(bytes.splice(place(at)..place(at), word.clone())),
+            Mutation::Insert(at, word) => insert(bytes, place(at), word),
             Mutation::Replace(at, byte) if length > 0 => bytes[at.index(length)] = *byte,
             Mutation::Replace(..) => {}
             Mutation::Remove(from, to) => drop(bytes.drain(range(from, to))),
@@ -139,12 +146,12 @@ impl Mutation {
                 let range = range(from, to);
                 let most = 100_000 / range.len().max(1);
                 let piece = bytes[range.clone()].repeat(*times.min(&most));
-                bytes.splice(range.start..range.start, piece);
+                insert(bytes, range.start, &piece);
             }
             Mutation::Move(from, to, at) => {
                 let piece: Vec<u8> = bytes.drain(range(from, to)).collect();
                 let at = at.index(bytes.len() + 1);
-                bytes.splice(at..at, piece);
+                insert(bytes, at, &piece);
             }
             Mutation::Cut(at) => bytes.truncate(place(at)),
             Mutation::Graft(at, seed, from) => {
