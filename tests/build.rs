@@ -83,10 +83,11 @@ fn generate() -> Result<(), Vec<Problem>> {
     let written = fs::write(out.join("replays.rs"), replays);
     written.map_err(|error| vec![Problem::new("tests/build.rs", 0, error.to_string())])?;
     skeptic::generate_doc_tests(&snippets);
-    // By way of a function of ours, which tries again: see suite/snippets.rs.
+    // By way of functions of ours: see suite/snippets.rs.
     let tests = out.join("skeptic-tests.rs");
     let text = fs::read_to_string(&tests);
     let text = text.map(|text| text.replace("    skeptic::rt::run_test(", "    run("));
+    let text = text.map(|text| text.replace("    skeptic::rt::compile_test(", "    compile("));
     let written = text.and_then(|text| fs::write(tests, text));
     written.map_err(|error| vec![Problem::new("tests/build.rs", 0, error.to_string())])
 }

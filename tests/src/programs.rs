@@ -1,4 +1,4 @@
-//! The programs of the course, built once for each test binary.
+//! The programs of the course, and the server of the book, built once for each test binary.
 
 use book::course::{Course, Example, Program, PACKAGE};
 use book::site::list;
@@ -311,11 +311,17 @@ fn build() -> Result<BTreeMap<String, PathBuf>, String> {
     let mut cargo = cargo();
     let format = "--message-format=json-render-diagnostics";
     cargo.args(["build", "--quiet", "--locked", "--color=never", format]);
-    for program in &course().programs {
-        cargo.args(["--bin", &program.name]);
+    let programs = course()
+        .programs
+        .iter()
+        .map(|program| program.name.as_str());
+    for name in programs.chain(["book"]) {
+        cargo.args(["--bin", name]);
     }
-    for example in &course().examples {
-        cargo.args(["--example", &example.name]);
+    let examples = course().examples.iter();
+    let examples = examples.map(|example| example.name.as_str());
+    for name in examples.chain(["shared_runtime"]) {
+        cargo.args(["--example", name]);
     }
     let output = cargo.output();
     let output = output.map_err(|error| format!("run cargo: {error}"))?;

@@ -3,24 +3,11 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::LazyLock;
 use tests::client::Client;
-use tests::programs::{cargo, folder};
+use tests::programs::executable;
 use tests::server::{run_to_end, Group};
-
-/// Where its executable stands.
-static BOOK: LazyLock<PathBuf> = LazyLock::new(|| {
-    let built = cargo()
-        .args(["build", "--quiet", "--locked", "--bin", "book"])
-        .status();
-    assert!(
-        built.is_ok_and(|status| status.success()),
-        "build the server"
-    );
-    folder().join("book")
-});
 
 /// A running server of the book. Dropping it ends it.
 pub struct Book {
@@ -34,7 +21,7 @@ impl Book {
     pub fn start() -> Book {
         let nothing = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-programs");
         fs::create_dir_all(&nothing).unwrap();
-        let mut command = Command::new(&*BOOK);
+        let mut command = Command::new(executable("book"));
         command.args(["--address", "127.0.0.1:0", "--open"]);
         command.env("PATH", nothing).stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -134,7 +121,7 @@ fn a_busy_port_is_one_clear_line() {
     let busy = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = busy.local_addr().unwrap();
     let (code, output, errors) =
-        run_to_end(Command::new(&*BOOK).args(["--address", &address.to_string()]));
+        run_to_end(Command::new(executable("book")).args(["--address", &address.to_string()]));
     assert_eq!((code, output.as_str()), (Some(1), ""));
     assert_eq!(errors.lines().count(), 1, "{errors}");
     let start = format!(
@@ -150,7 +137,7 @@ fn a_busy_port_is_one_clear_line() {
 fn a_book_for_paper_needs_a_feature_and_says_so() {
     for option in ["epub", "pdf"] {
         let argument = format!("--{option}=no-such-folder/file");
-        let (code, output, errors) = run_to_end(Command::new(&*BOOK).arg(argument));
+        let (code, output, errors) = run_to_end(Command::new(executable("book")).arg(argument));
         assert_eq!((code, output.as_str()), (Some(1), ""));
         let expected = format!(
             "--{option} needs a feature that is off: cargo run --features epub -- --{option} FILE\n"
@@ -161,7 +148,7 @@ fn a_book_for_paper_needs_a_feature_and_says_so() {
 
 #[test]
 fn a_wrong_command_line_is_refused() {
-    let run = |argument: &str| run_to_end(Command::new(&*BOOK).arg(argument));
+    let run = |argument: &str| run_to_end(Command::new(executable("book")).arg(argument));
     for wrong in ["--opne", "127.0.0.1:3000", "--address=:3000", "--address="] {
         let (code, output, errors) = run(wrong);
         assert_eq!((code, output.as_str()), (Some(2), ""), "{wrong}");

@@ -1,7 +1,7 @@
 //! Why the adapters of frameworks make their runtime in the child that answers.
 
 use tests::at_last;
-use tests::programs::cargo;
+use tests::programs::command;
 
 /// On Linux whoever began to wait last is woken, and takes away what was meant for
 /// another.
@@ -28,11 +28,8 @@ fn a_runtime_of_ones_own_does_not() {
 
 /// What `code/apps/examples/shared_runtime.rs` prints.
 fn shared_runtime(arguments: &[&str]) -> String {
-    let mut command = cargo();
-    command.args(["run", "--quiet", "--locked"]);
-    command.args(["--example", "shared_runtime", "--"]);
-    let output = command.args(arguments).output();
-    let output = output.expect("cargo runs these tests");
+    let mut command = command("shared_runtime");
+    let output = command.args(arguments).output().expect("it was built");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     String::from_utf8_lossy(&output.stdout).into_owned()

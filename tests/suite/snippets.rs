@@ -3,12 +3,15 @@
 use nix::sys::signal::{kill, Signal};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
-use std::panic;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Mutex, Once, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+use std::{env, fs, panic};
 use tests::processes::children;
+use tests::programs::write;
 use tests::wait_for;
 
 /// How long a snippet may run.
@@ -18,6 +21,24 @@ const LONGEST: Duration = Duration::from_secs(60);
 static OVERDUE: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 include!(concat!(env!("OUT_DIR"), "/skeptic-tests.rs"));
+
+/// Compiles a snippet that does not run, unless that was done since these tests were
+/// built: cargo builds them anew whenever anything changes that snippets are made of.
+fn compile(package: &str, out: &str, target: &str, snippet: &str) {
+    let tests = env::current_exe().expect("it runs");
+    let built = fs::metadata(&tests).expect("it is a file");
+    let (size, time) = (built.len(), built.modified().expect("Unix has these times"));
+    let content = format!("{tests:?}, {size} bytes, {time:?}, for {target}\n{snippet}");
+    let mut hasher = DefaultHasher::new();
+    snippet.hash(&mut hasher);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("snippets");
+    let file = folder.join(format!("{:016x}", hasher.finish()));
+    if fs::read_to_string(&file).is_ok_and(|before| before == content) {
+        return;
+    }
+    skeptic::rt::compile_test(package, out, target, snippet);
+    write(&file, &content);
+}
 
 /// Compiles a snippet that runs, unless it has been, and runs it. Skeptic writes the
 /// executable into its cache while other tests start programs; one of those holds it

@@ -4,13 +4,13 @@ use crate::preprocessor::Preprocessor;
 use anyhow::Context;
 use mdbook_driver::config::Config;
 use mdbook_driver::MDBook;
-use std::env;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{symlink, MetadataExt};
 use std::path::Path;
+use std::{env, process};
 
 /// Builds the book of the repository at `root` into `destination`, with our
 /// preprocessor in this process instead of the command in `book.toml`.
@@ -38,15 +38,25 @@ pub fn build(root: &Path, destination: &Path) -> anyhow::Result<()> {
 ///
 /// Those of [`build`]; a link that cannot be made; a file whose age cannot be asked for.
 pub fn renew(root: &Path, link: &Path) -> anyhow::Result<()> {
-    let of = || -> anyhow::Result<String> {
-        let mut of = String::new();
-        for source in SOURCES {
-            list(&root.join(source), &mut of)?;
-        }
-        list(&env::current_exe().context("find this program")?, &mut of)?;
-        Ok(of)
-    };
-    renew_by(link, of, |folder| build(root, folder))
+    let program = env::current_exe().context("find this program")?;
+    renew_by(
+        link,
+        || made_of(root, &program),
+        |folder| build(root, folder),
+    )
+}
+
+/// A line for each file that the pages are made of, and one for the program that makes them.
+fn made_of(root: &Path, program: &Path) -> anyhow::Result<String> {
+    let mut of = String::new();
+    for source in SOURCES {
+        list(&root.join(source), &mut of)?;
+    }
+    if list(program, &mut of).is_err() {
+        // It was compiled anew since it was started. The new one makes the pages anew.
+        writeln!(of, "process {}, whose program has gone", process::id())?;
+    }
+    Ok(of)
 }
 
 /// What the pages are made of, from the top of the repository.
@@ -194,5 +204,16 @@ mod tests {
         fs::remove_dir_all(link.with_extension("1")).unwrap();
         renew(true, "the pages were deleted");
         renew(false, "nothing has changed again");
+    }
+
+    #[test]
+    fn a_program_that_was_compiled_anew_makes_pages_all_the_same() {
+        let root = crate::root();
+        let there = made_of(&root, &env::current_exe().unwrap()).unwrap();
+        let gone = made_of(&root, &root.join("target/debug/book (deleted)")).unwrap();
+        assert!(gone.contains("whose program has gone"), "{gone}");
+        assert_ne!(there, gone);
+        let nowhere = made_of(&root.join("nowhere"), &env::current_exe().unwrap());
+        assert!(nowhere.is_err());
     }
 }
