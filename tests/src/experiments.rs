@@ -15,6 +15,7 @@ use std::io::{BufRead, BufReader, PipeReader, PipeWriter};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::process::Stdio;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 /// How long all must sleep until they are taken to be waiting for somebody else.
@@ -22,8 +23,16 @@ use std::time::{Duration, Instant};
 const ASLEEP: Duration = Duration::from_millis(100);
 
 /// How long nobody looks whether they sleep. A look at all processes is work, and those
-/// who are waited for need the processor.
+/// who are waited for need the processor. So all who wait look at the same time, and share
+/// what they see.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(15);
+
+/// Sleeps until it is time for the next look.
+fn until_the_next_look() {
+    static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let since = FIRST.elapsed().as_nanos() % BETWEEN_LOOKS.as_nanos();
+    std::thread::sleep(BETWEEN_LOOKS - Duration::from_nanos(since as u64));
+}
 
 /// More of the processor's time than a server of the course takes for anything that
 /// these experiments ask of it.
@@ -178,7 +187,7 @@ impl Server {
             if by_time && endless || began.elapsed() > LIMIT {
                 return false;
             }
-            std::thread::sleep(BETWEEN_LOOKS);
+            until_the_next_look();
         }
     }
 

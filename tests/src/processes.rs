@@ -1,10 +1,12 @@
 //! Processes, as the kernel lists them.
 
 #[cfg(target_os = "linux")]
+use std::collections::BTreeMap;
+#[cfg(target_os = "linux")]
 use std::io::Read;
 #[cfg(target_os = "linux")]
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A process, or what is left of one.
@@ -25,33 +27,52 @@ pub struct Process {
     pub threads: Option<u32>,
 }
 
-/// All processes of this system.
-///
-/// To list them takes a while, so those who ask while it is done share what comes next:
-/// whatever was so before this call is seen by it.
-pub fn all() -> Vec<Process> {
-    static LATEST: Mutex<Option<(Instant, Vec<Process>)>> = Mutex::new(None);
-    let asked = Instant::now();
-    let mut latest = LATEST.lock().unwrap_or_else(PoisonError::into_inner);
-    match &*latest {
-        Some((begun, processes)) if *begun >= asked => processes.clone(),
-        _ => {
-            let begun = Instant::now();
-            let processes = list();
-            *latest = Some((begun, processes.clone()));
-            processes
+/// A list that takes a while to make, and when the last one was begun.
+struct Shared<T>(Mutex<Option<(Instant, Arc<T>)>>);
+
+impl<T> Shared<T> {
+    const fn new() -> Shared<T> {
+        Shared(Mutex::new(None))
+    }
+
+    /// The list, which was begun after this call. Those who ask while one is made share
+    /// the next.
+    fn list(&self, list: impl FnOnce() -> T) -> Arc<T> {
+        let asked = Instant::now();
+        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*latest {
+            Some((begun, listed)) if *begun >= asked => listed.clone(),
+            _ => {
+                let begun = Instant::now();
+                let (_, listed) = latest.insert((begun, Arc::new(list())));
+                listed.clone()
+            }
         }
     }
+}
+
+/// All processes of this system.
+pub fn all() -> Vec<Process> {
+    static ALL: Shared<Vec<Process>> = Shared::new();
+    ALL.list(list).to_vec()
 }
 
 /// The processes of a group.
 #[cfg(target_os = "linux")]
 pub fn group(number: u32) -> Vec<Process> {
-    // The call tells a group in a tenth of the time that `/proc/PID/stat` takes.
-    numbers()
-        .filter(|pid| group_of(*pid) == Some(number))
-        .filter_map(|pid| one(pid).map(with_threads))
-        .collect()
+    static GROUPS: Shared<BTreeMap<u32, Vec<u32>>> = Shared::new();
+    let groups = GROUPS.list(|| {
+        let mut groups = BTreeMap::<u32, Vec<u32>>::new();
+        // The call tells a group in a tenth of the time that `/proc/PID/stat` takes.
+        for (pid, group) in numbers().filter_map(|pid| Some((pid, group_of(pid)?))) {
+            groups.entry(group).or_default().push(pid);
+        }
+        groups
+    });
+    let group = groups.get(&number).into_iter().flatten();
+    let read = group.filter_map(|pid| one(*pid).map(with_threads));
+    // It may have gone since, and another may have its number.
+    read.filter(|process| process.group == number).collect()
 }
 
 /// The process as it is with all its threads: its state is that of the first, and so it
