@@ -634,11 +634,23 @@ impl std::ops::Deref for Copies {
 /// Copies a folder into another, and gives the copy; cargo goes by the times of its files.
 fn copy(folder: &Path, into: &Path) -> PathBuf {
     let into = into.join(folder.file_name().unwrap());
-    for file in files(folder) {
+    for file in files_to_copy(folder, &into) {
         let text = fs::read_to_string(folder.join(&file)).unwrap();
         write(&into.join(&file), &text);
     }
     into
+}
+
+/// The files of a folder. What an earlier copy of it has besides them goes.
+fn files_to_copy(folder: &Path, copy: &Path) -> BTreeSet<PathBuf> {
+    let there = files(folder);
+    if copy.is_dir() {
+        let ours = ["Cargo.lock", ".content"].map(PathBuf::from).into(); // of the checks
+        let more = &(&files(copy) - &there) - &ours;
+        more.iter()
+            .for_each(|file| fs::remove_file(copy.join(file)).unwrap());
+    }
+    there
 }
 
 /// Each part's folder compiles outside of the workspace, with the libraries that
@@ -665,7 +677,7 @@ fn parts_can_be_copied() {
         let libraries = course().libraries.iter();
         let on = libraries.map(|library| copy(&book::root().join(&library.folder), &copies));
         let on = on.collect();
-        for file in files(&code.join(&name)) {
+        for file in files_to_copy(&code.join(&name), &folder) {
             let mut text = fs::read_to_string(code.join(&name).join(&file)).unwrap();
             if file == Path::new("Cargo.toml") {
                 targets.extend(bins_beside(&text, &course().programs));

@@ -1,10 +1,9 @@
 //! What forks, in a program of its own: `examples/forked.rs`. What becomes of a
 //! runtime that was built before fork is tested by tests/suite/runtimes.rs.
 
+use crate::asking;
 use std::path::PathBuf;
 use std::process::Command;
-
-mod asking;
 
 /// Everybody answers, in the parent and in 16 children.
 #[test]

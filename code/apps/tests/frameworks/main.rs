@@ -1,7 +1,9 @@
 //! The same requests for the same application in each framework that was
 //! compiled in. Everything is asked under the validator.
 
+#[path = "../asking/mod.rs"]
 mod asking;
+mod forked;
 
 use asking::{ask, request, Answer, Output, Pieces, FRAMEWORKS};
 use gateway::Application;
