@@ -25,7 +25,7 @@ const ASLEEP: Duration = Duration::from_millis(100);
 /// How long nobody looks whether they sleep. A look at all processes is work, and those
 /// who are waited for need the processor. So all who wait look at the same time, and share
 /// what they see.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(15);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(25);
 
 /// Sleeps until it is time for the next look.
 fn until_the_next_look() {
