@@ -7,10 +7,11 @@ use crate::programs::{cargo, folder};
 use crate::server::Server;
 use crate::{left_out, say};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::LazyLock;
 
@@ -239,8 +240,28 @@ impl Drop for Site {
     }
 }
 
-/// Takes away the settings of this machine's own Python.
+/// Takes away the settings of this machine's own Python. A version manager is not asked each
+/// time which one that is: it takes longer than Python.
 pub fn without_settings(command: &mut Command) {
+    static PATH: LazyLock<Option<OsString>> = LazyLock::new(|| {
+        let mut python = Command::new("python3");
+        python.args([
+            "-c",
+            "import os, sys; print(os.path.dirname(sys.executable))",
+        ]);
+        let said = python.stdin(Stdio::null()).output().ok()?.stdout;
+        let folder = PathBuf::from(String::from_utf8(said).ok()?.trim_end());
+        let path = std::env::var_os("PATH")?;
+        let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+        if !folder.join("python3").exists() || folders.contains(&folder) {
+            return None;
+        }
+        folders.insert(0, folder);
+        std::env::join_paths(folders).ok()
+    });
+    if let Some(path) = &*PATH {
+        command.env("PATH", path);
+    }
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("PYTHON") {
             command.env_remove(name);

@@ -2,6 +2,7 @@
 
 use crate::client::Client;
 use crate::processes::{self, Process};
+use crate::watcher::IGNORED;
 use crate::{
     keep_inherited_descriptors, programs, read_once, soon, wait_for, watcher, Pause, LIMIT,
 };
@@ -526,7 +527,7 @@ impl Drop for Group {
 /// takes longer than what most of these commands do.
 fn spawn(command: &mut Command) -> std::io::Result<Child> {
     keep_inherited_descriptors();
-    watcher::let_ctrl_c_be_heard();
+    watcher::let_signals_be_heard();
     command.process_group(0);
     // ETXTBSY: another thread forked while the copy was open for writing, and its
     // child has not called exec yet.
@@ -579,16 +580,15 @@ fn keep_limited(_: u32, _: u64) -> Arc<()> {
 }
 
 /// Puts a command into a process group of its own, gives back their default to signals
-/// that it would ignore if whoever started the tests does (Ctrl-C in the background of a
-/// script, SIGXFSZ under Python), and, where the system can, ends it when the test that
-/// started it dies.
+/// that it would ignore if whoever started the tests does (SIGXFSZ is what Python ignores),
+/// and, where the system can, ends it when the test that started it dies.
 pub fn end_with_parent(command: &mut Command) {
     command.process_group(0);
     // SAFETY: between fork and exec the closure calls signal and prctl alone, which are
     // async-signal-safe and allocate nothing. No handler is installed.
     unsafe {
         command.pre_exec(|| {
-            for ignored in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGXFSZ] {
+            for ignored in IGNORED.into_iter().chain([Signal::SIGXFSZ]) {
                 signal(ignored, SigHandler::SigDfl)?;
             }
             #[cfg(target_os = "linux")]

@@ -1,7 +1,7 @@
 //! A terminal to type at: a shell behind a pseudo-terminal, as the reader has
 //! one.
 
-use crate::watcher::let_ctrl_c_be_heard;
+use crate::watcher::let_signals_be_heard;
 use crate::{
     has_tool, keep_inherited_descriptors, processes, python, read_once, soon, wait_for, Pause,
 };
@@ -127,8 +127,8 @@ impl Terminal {
         command.env_remove("ENV").envs(environment.iter().cloned());
         let input = || Stdio::from(slave.try_clone().expect("a descriptor is left"));
         command.stdin(input()).stdout(input()).stderr(input());
-        // Or every program here would ignore Ctrl-C too.
-        let_ctrl_c_be_heard();
+        // Or every program here would ignore them too.
+        let_signals_be_heard();
         if !takes_the_terminal() {
             // SAFETY: between fork and exec the closure calls setsid and ioctl alone;
             // they are async-signal-safe and allocate nothing.

@@ -52,20 +52,31 @@ fn tell(what: &str, group: u32) {
     told.expect("the watcher reads as long as these tests run");
 }
 
-/// Lets the programs under test hear Ctrl-C, which these tests ignore when they were
-/// started in the background of a script. What is ignored stays so through `exec`; what
-/// is handled, be it by a function that does nothing, has its default there.
-pub(crate) fn let_ctrl_c_be_heard() {
+/// What whoever starts the tests may ignore: Ctrl-C in the background of a script, the end
+/// of the terminal under `nohup`.
+pub(crate) const IGNORED: [Signal; 6] = [
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGTERM,
+];
+
+/// Lets the programs under test hear the signals that these tests ignore because of who
+/// started them. What is ignored stays so through `exec`; what is handled, be it by a
+/// function that does nothing, has its default there.
+pub(crate) fn let_signals_be_heard() {
     extern "C" fn nothing(_: nix::libc::c_int) {}
     static DONE: Once = Once::new();
     DONE.call_once(|| {
-        for key in [Signal::SIGINT, Signal::SIGQUIT] {
+        for key in IGNORED {
             let handler = SigHandler::Handler(nothing);
             let action = SigAction::new(handler, SaFlags::SA_RESTART, SigSet::empty());
             // SAFETY: the handler does nothing, which is async-signal-safe; the old action is put
             // back as it was.
             unsafe {
-                let old = sigaction(key, &action).expect("both can be handled");
+                let old = sigaction(key, &action).expect("each can be handled");
                 if !matches!(old.handler(), SigHandler::SigIgn) {
                     sigaction(key, &old).expect("it was so before");
                 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use tests::programs::{cargo, course, executable};
+use tests::python::without_settings;
 use tests::server::{end_with_parent, run_to_end};
 use tests::{has_tool, left_out, wait_for};
 
@@ -137,6 +138,7 @@ impl Place {
             bench.arg("--connections=1");
         }
         bench.arg("--table").arg(table).args(arguments);
+        without_settings(&mut bench);
         bench
     }
 
