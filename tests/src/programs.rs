@@ -191,10 +191,11 @@ pub fn folder() -> PathBuf {
     folder.unwrap_or(Path::new("target/debug")).to_path_buf()
 }
 
-/// Compiles programs, given as their names and texts, in a package of their own, with
-/// these lines of `[dependencies]`. They are programs whose text has been linked and
-/// started already, under another manifest, so the compiler stops before it writes
-/// machine code.
+/// Compiles programs, given as their names and texts, in a package of their own beside the
+/// `copies` of libraries, with these dependencies (`[dependencies]` and what follows). They
+/// are programs whose text has been linked and started already, under another manifest, so
+/// the compiler stops before it writes machine code. And each is a module, so it starts
+/// once for all of them: no text of the course says where it stands (`crate`, `super`).
 ///
 /// # Errors
 ///
@@ -204,32 +205,29 @@ pub fn folder() -> PathBuf {
 ///
 /// When the files cannot be written.
 pub fn check_alone(
+    copies: &Path,
     package: &str,
     programs: &[(String, String)],
-    dependencies: &BTreeSet<String>,
+    dependencies: &str,
 ) -> Result<(), String> {
-    let alone = folder().join("../tmp/alone");
-    let folder = alone.join(package);
-    let dependencies: Vec<&str> = dependencies.iter().map(String::as_str).collect();
+    let folder = copies.join(package);
     // The empty workspace keeps cargo from looking for ours above it.
     let manifest = format!(
         "[package]\nname = \"{package}\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n\
-         [dependencies]\n{}\n\n[workspace]\n",
-        dependencies.join("\n")
+         {dependencies}\n\n[workspace]\n"
     );
     write(&folder.join("Cargo.toml"), &manifest);
-    let mut targets = Vec::new();
+    let mut modules = "#![allow(dead_code)] // their main\n".to_string();
     for (name, text) in programs {
-        write(&folder.join(format!("src/bin/{name}.rs")), text);
-        targets.push(format!("--bin={name}"));
+        write(&folder.join(format!("src/{name}.rs")), text);
+        modules.push_str(&format!("mod {name};\n"));
     }
-    // What the copies of suite/pages.rs have compiled already is not compiled once more.
-    let copies = alone.join("../copies");
+    write(&folder.join("src/lib.rs"), &modules);
     let on = course().libraries.iter().filter_map(|library| {
         let folder = copies.join(library.folder.file_name()?);
         folder.is_dir().then_some(folder)
     });
-    check(&folder, &targets, &on.collect(), &copies.join("target"))
+    check(&folder, &[], &on.collect(), &copies.join("target"))
 }
 
 /// Has cargo check these targets of the package or workspace in `folder`, which is made of

@@ -331,14 +331,13 @@ fn figures_bring_their_colours() {
 /// Each program's page lists it, and the listing, with the dependency lines
 /// that the page names, compiles in an empty package.
 ///
-/// Those that name the same lines are checked by one cargo: none gets anything of another.
+/// Those that name the same lines are checked together: none gets anything of another.
 /// What a copy may lack is a dependency or a feature of one, and `cargo check` finds it.
 /// The text has been linked and started as a program of its part.
 #[test]
 fn programs_can_be_copied() {
-    let course = course();
-    let copies = copies();
-    let mut alike: BTreeMap<String, (Vec<&str>, BTreeSet<PathBuf>)> = BTreeMap::new();
+    let (course, copies) = (course(), copies());
+    let mut alike: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
     for program in course.programs.iter().filter(|program| !program.is_stage()) {
         let (listing, dependencies) = listing(&pages(), program);
         // A page leaves out the line end of the last line.
@@ -347,31 +346,17 @@ fn programs_can_be_copied() {
             listing == program.source().trim_end(),
             "the listing of {name} is not its file"
         );
-        write(
-            &copies.join(name).join("src/main.rs"),
-            &format!("{listing}\n"),
-        );
-        let (names, on) = alike.entry(dependencies).or_default();
-        names.push(name);
-        on.insert(copies.join(name));
         for library in program.folders(course) {
-            on.insert(copy(&course.root.join(&library), &copies));
+            copy(&course.root.join(&library), &copies);
         }
+        let programs = alike.entry(dependencies).or_default();
+        programs.push((name.clone(), format!("{listing}\n")));
     }
     let mut failed = Vec::new();
-    for (number, (dependencies, (names, on))) in alike.iter().enumerate() {
-        let together = copies.join(format!("together-{number}"));
-        let members: Vec<String> = names.iter().map(|name| format!("../{name}")).collect();
-        let workspace = format!("[workspace]\nresolver = \"2\"\nmembers = {members:?}\n");
-        write(&together.join("Cargo.toml"), &workspace);
-        for name in names {
-            let manifest = format!(
-                "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\
-                 workspace = \"../together-{number}\"\n\n{dependencies}\n"
-            );
-            write(&copies.join(name).join("Cargo.toml"), &manifest);
-        }
-        if let Err(error) = check(&together, &[], on, &copies.join("target")) {
+    for (number, (dependencies, programs)) in alike.iter().enumerate() {
+        let package = format!("together-{number}");
+        if let Err(error) = check_alone(&copies, &package, programs, dependencies) {
+            let names: Vec<&String> = programs.iter().map(|(name, _)| name).collect();
             failed.push(format!(
                 "one of {names:?} does not compile when copied:\n{error}"
             ));
@@ -384,23 +369,21 @@ fn programs_can_be_copied() {
 /// and runs is known from its file, which the transcripts start.)
 #[test]
 fn stages_can_be_typed() {
-    let stages = course().programs.iter();
-    let stages = stages.filter(|program| program.is_stage());
-    let mut packages: BTreeMap<BTreeSet<String>, Vec<(String, String)>> = BTreeMap::new();
     let (course, copies) = (course(), copies());
-    let libraries = format!("path = \"{}/", copies.display());
-    for stage in stages {
+    let mut packages: BTreeMap<BTreeSet<&str>, Vec<(String, String)>> = BTreeMap::new();
+    for stage in course.programs.iter().filter(|program| program.is_stage()) {
         for library in stage.folders(course) {
             copy(&course.root.join(&library), &copies);
         }
-        let lines = stage.dependencies.iter();
-        let lines = lines.map(|line| line.replace("path = \"../", &libraries));
-        let dependencies = lines.collect();
-        let package = packages.entry(dependencies).or_default();
+        let lines = stage.dependencies.iter().map(String::as_str);
+        let package = packages.entry(lines.collect()).or_default();
         package.push((stage.name.clone(), stage.typed()));
     }
-    for (number, (dependencies, stages)) in packages.iter().enumerate() {
-        let checked = check_alone(&format!("stages-{number}"), stages, dependencies);
+    for (number, (lines, stages)) in packages.into_iter().enumerate() {
+        let lines: Vec<&str> = lines.into_iter().collect();
+        let dependencies = format!("[dependencies]\n{}", lines.join("\n"));
+        let package = format!("stages-{number}");
+        let checked = check_alone(&copies, &package, &stages, &dependencies);
         checked.unwrap_or_else(|error| panic!("stages do not compile when typed:\n{error}"));
     }
 }

@@ -4,7 +4,7 @@ use crate::changed;
 use nix::sys::signal::Signal;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tests::programs::{check_alone, course, executable};
 use tests::server::{run_to_end, Group};
@@ -120,8 +120,10 @@ fn a_child_that_comes_back_does_not_compile() {
     let text = server.source();
     assert_eq!(text.matches(exit).count(), 1);
     let texts = [("no_exit".to_string(), text.replace(exit, ""))];
-    let lines = server.dependencies.into_iter().collect();
-    let error = check_alone("no-exit", &texts, &lines).expect_err("it compiles");
+    let copies = Path::new(env!("CARGO_TARGET_TMPDIR")).join("copies");
+    let dependencies = format!("[dependencies]\n{}", server.dependencies.join("\n"));
+    let checked = check_alone(&copies, "no-exit", &texts, &dependencies);
+    let error = checked.expect_err("it compiles");
     let expected = "error[E0382]: borrow of moved value: `listener`";
     assert!(error.contains(expected), "{error}");
 }
