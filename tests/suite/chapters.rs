@@ -113,6 +113,8 @@ struct Page {
     terminals: BTreeMap<String, Terminal>,
     environment: Vec<(&'static str, String)>,
     server: Option<String>,
+    /// The terminals in which a server has run.
+    servers: BTreeSet<String>,
     places: Places,
     /// Which process of this run stands for which of the page.
     known: Known,
@@ -250,6 +252,11 @@ impl Page {
         if served.is_some() {
             self.server = Some(name.clone());
         }
+        let mut rest = exchange.rest.iter();
+        if served.is_some() || rest.any(|line| line.source().starts_with("Serving ")) {
+            self.servers.insert(name.clone());
+        }
+        let is_server = self.servers.contains(&name);
         let rest = exchange.rest.iter().map(|line| line.source());
         for text in rest.chain(exchange.command.map(str::to_string)) {
             self.places.take_for(&text, served.as_deref());
@@ -287,7 +294,13 @@ impl Page {
             patience = limit(&command);
             terminal.command(&command);
         } else if exchange.rest.first() == Some(&&Line::Interrupt) {
-            terminal.take(); // printed since it was last seen, and not shown
+            // Printed since it was last seen, and not shown: so are the lines of servers.
+            let unseen = terminal.take();
+            let nothing = is_server || unseen.trim().is_empty();
+            assert!(
+                nothing,
+                "{place}: before this, and not on the page:\n{unseen}"
+            );
         }
 
         let mut sitting = Sitting {
