@@ -240,9 +240,9 @@ impl Drop for Site {
     }
 }
 
-/// Takes away the settings of this machine's own Python. A version manager is not asked each
-/// time which one that is: it takes longer than Python.
-pub fn without_settings(command: &mut Command) {
+/// Puts the folder of this machine's Python in front, where `python3` is the script of a
+/// version manager: to ask that each time which one it is takes longer than Python.
+pub fn found_at_once(command: &mut Command) {
     static PATH: LazyLock<Option<OsString>> = LazyLock::new(|| {
         let mut python = Command::new("python3");
         python.args([
@@ -262,6 +262,10 @@ pub fn without_settings(command: &mut Command) {
     if let Some(path) = &*PATH {
         command.env("PATH", path);
     }
+}
+
+/// Takes away the settings of this machine's own Python.
+pub fn without_settings(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("PYTHON") {
             command.env_remove(name);

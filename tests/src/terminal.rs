@@ -124,6 +124,7 @@ impl Terminal {
             ("RUST_BACKTRACE", "0"), // which the pages do not show
         ]);
         python::without_settings(&mut command);
+        python::found_at_once(&mut command);
         command.env_remove("ENV").envs(environment.iter().cloned());
         let input = || Stdio::from(slave.try_clone().expect("a descriptor is left"));
         command.stdin(input()).stdout(input()).stderr(input());

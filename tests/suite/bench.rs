@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use tests::programs::{cargo, course, executable};
-use tests::python::without_settings;
+use tests::python::found_at_once;
 use tests::server::{end_with_parent, run_to_end};
 use tests::{has_tool, left_out, wait_for};
 
@@ -138,7 +138,7 @@ impl Place {
             bench.arg("--connections=1");
         }
         bench.arg("--table").arg(table).args(arguments);
-        without_settings(&mut bench);
+        found_at_once(&mut bench);
         bench
     }
 

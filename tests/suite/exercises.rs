@@ -1268,20 +1268,24 @@ fn remember() {
                 let text = Answer::parse(&bytes, end)?.text();
                 let number = text.trim_end().strip_prefix("visitor ");
                 let number = number.and_then(|number| number.parse().ok());
-                number.ok_or_else(|| format!("{text:?}, which is not `visitor NUMBER`"))
+                number.ok_or_else(|| format!("wanted `visitor NUMBER`, and got {text:?}"))
             };
             let server = guest.serve_another("webserver3h", "slow_files:app")?;
             let mut clients: Vec<Client> = (0..24).map(|_| server.connect()).collect();
             for client in &mut clients {
                 client.send(get("/"));
             }
-            let numbers: Result<Vec<u32>, String> = clients.iter_mut().map(number).collect();
-            // Of two that write at once, the next may find no number.
-            let mut numbers =
-                numbers.map_err(|error| format!("24 visitors at once got {error}"))?;
+            let answers: Vec<_> = clients.iter_mut().map(number).collect();
+            let mut numbers: Vec<u32> = answers.iter().flatten().copied().collect();
             numbers.sort();
+            // Where two have written at once, the next may find no number.
+            let failed = answers.into_iter().find_map(Result::err);
             let other = format!("24 visitors at once got {numbers:?}");
-            ensure(numbers.iter().copied().eq(1..=24), other)?;
+            match failed {
+                Some(failed) if numbers.is_empty() => return Err(failed),
+                Some(failed) => return Err(format!("{other}, and one {failed}")),
+                None => ensure(numbers.iter().copied().eq(1..=24), other)?,
+            }
             drop(server);
             let server = guest.serve_another("webserver3h", "slow_files:app")?;
             let next = number(server.connect().send(get("/")))?;
