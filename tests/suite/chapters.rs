@@ -566,7 +566,7 @@ impl Places {
     /// example of a part.
     fn examples(&mut self, command: &str, folder: &Path) -> String {
         static RUN: LazyLock<Regex> = LazyLock::new(|| {
-            let run = r"\bcargo run (?:-q |--quiet )?-p (part\w+) --example (\w+)(?: -- | |$)";
+            let run = r"\bcargo run (?:-q |--quiet )?-p (part\w+) --example (\w+)(?: -- | |(;)|$)";
             Regex::new(run).expect("a constant")
         });
         let (course, mut copied) = (course(), false);
@@ -578,7 +578,8 @@ impl Places {
             self.take_for(&text, None);
             let port = self.port("8888");
             copied = true;
-            format!("{} ", example(known, folder, port).display())
+            let then = found.get(3).map_or("", |then| then.as_str());
+            format!("{} {then}", example(known, folder, port).display())
         });
         let command = command.into_owned();
         if copied {

@@ -2,6 +2,7 @@
 //! promise. `cargo test --test suite MODULE::` runs one of them, and
 //! `cargo test --test suite MODULE::NAME` one test.
 
+mod alone;
 #[cfg(target_os = "linux")]
 mod bench;
 mod book_server;
