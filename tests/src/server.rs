@@ -21,7 +21,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::thread;
 use std::time::Instant;
 
@@ -90,9 +90,11 @@ impl Setup {
         self
     }
 
-    /// With at most that many processes, itself among them. Root has no such
-    /// limit, so for root it runs as a user who has no other process, and from
-    /// a copy that this user may read.
+    /// With at most that many processes, itself among them. To be called before anything
+    /// else is asked of the process. Root has no such limit, so for root it runs as a user
+    /// who has no other process, and from a copy that this user may read. For anybody else
+    /// Linux counts the processes of a user namespace by themselves. Where there is none,
+    /// the limit follows those that the user has besides.
     ///
     /// # Panics
     ///
@@ -106,6 +108,10 @@ impl Setup {
             self.command.uid(user).gid(user).current_dir("/");
             self.copy = Some(copy);
             limit(&mut self.command, libc::RLIMIT_NPROC as _, most);
+        } else if counts_by_namespace() {
+            // Not before it is within: there it would be a limit of the user's outside.
+            let most = format!("--nproc={most}");
+            self = self.under(&["unshare", "--user", "prlimit", &most]);
         } else {
             let others = processes::threads_of_this_user();
             limit(&mut self.command, libc::RLIMIT_NPROC as _, others + most);
@@ -554,6 +560,18 @@ fn keep_limited(pid: u32, most: u64) -> Arc<()> {
         }
     });
     kept
+}
+
+/// Whether a user namespace may be made here, in which the processes outside do not count:
+/// this one has many threads, and two processes are allowed there.
+fn counts_by_namespace() -> bool {
+    static COUNTS: LazyLock<bool> = LazyLock::new(|| {
+        let mut two = Command::new("unshare");
+        two.args(["--user", "prlimit", "--nproc=2", "timeout", "5", "true"]);
+        two.stdout(Stdio::null()).stderr(Stdio::null());
+        two.status().is_ok_and(|status| status.success())
+    });
+    *COUNTS
 }
 
 /// Sets the limit of processes of another process, at most as high as it has been.
