@@ -995,6 +995,62 @@ fn figures_in_the_text_are_those_of_the_record() {
             "rate",
             "40,564",
         ),
+        (
+            "part4/what-it-costs-now.md",
+            "part4-kept.json",
+            "actix",
+            "rate",
+            "164,831",
+        ),
+        (
+            "part4/what-it-costs-now.md",
+            "part4-kept.json",
+            "hyper",
+            "rate",
+            "156,923",
+        ),
+        (
+            "part4/what-it-costs-now.md",
+            "part4-kept.json",
+            "nginx",
+            "rate",
+            "155,501",
+        ),
+        (
+            "part4/what-it-costs-now.md",
+            "part4-kept.json",
+            "axum",
+            "rate",
+            "155,333",
+        ),
+        (
+            "part4/what-it-costs-now.md",
+            "part4-kept-other.json",
+            "webserver4d",
+            "rate",
+            "99,103",
+        ),
+        (
+            "part4/what-it-costs-now.md",
+            "part4-kept-other.json",
+            "nginx",
+            "rate",
+            "97,560",
+        ),
+        (
+            "part4/what-it-costs-now.md",
+            "part4-python.json",
+            "granian",
+            "rate",
+            "53,058",
+        ),
+        (
+            "part4/what-it-costs-now.md",
+            "part4-python-close.json",
+            "uwsgi",
+            "rate",
+            "36,581",
+        ),
     ] {
         let text = fs::read_to_string(book::root().join("book").join(page)).unwrap();
         assert!(text.contains(written), "{page} no longer says {written}");
