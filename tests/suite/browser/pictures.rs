@@ -6,7 +6,7 @@ use std::fs;
 use tests::server::Setup;
 use tests::{has_tool, left_out, processes, wait_for};
 
-/// Chromium has at most six connections to a server at a time.
+/// Chromium sends requests over at most six connections to a server at a time.
 const MOST: usize = 6;
 
 #[test]
@@ -32,7 +32,8 @@ fn twenty_pictures_come_over_a_few_connections() {
         file,
     ];
     // No word behind it is an application: it has one.
-    let setup = Setup::new(&format!("{program} pictures --keep-alive 3s")).under(&strace);
+    let arguments = "--keep-alive 3s --head-timeout 3s";
+    let setup = Setup::new(&format!("{program} pictures {arguments}")).under(&strace);
     let server = setup.start().unwrap_or_else(|error| panic!("{error}"));
     let [traced] = &server.children()[..] else {
         panic!("strace runs one program");
@@ -62,8 +63,11 @@ fn twenty_pictures_come_over_a_few_connections() {
         .lines()
         .filter(|line| line.contains(") = ") && !line.contains(" = -1 "));
     let accepted = accepted.count();
+    assert!(ports.len() <= MOST, "{} asked: {lines}", ports.len());
+    // It opens connections for what it may yet ask for, too. Where nothing comes over them, they
+    // go when it closes them or with the deadline of their head.
     assert!(
-        ports.len() <= accepted && accepted <= MOST,
+        ports.len() <= accepted && accepted <= 2 * MOST,
         "{accepted} accepted: {lines}"
     );
     assert!(kept <= accepted, "{kept} are there of {accepted}");
