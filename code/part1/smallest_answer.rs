@@ -1,4 +1,4 @@
-//! smallest_answer: webserver1 with the smallest correct answer.
+//! smallest_answer: webserver1 with the smallest answer that a client can be sure of.
 //!
 //!     cargo run --bin smallest_answer [ADDRESS]
 //!

@@ -384,7 +384,7 @@ fn a_stop_loses_no_client() {
     }
 }
 
-/// The smallest correct answer of a server that closes: RFC 9112, sections
+/// The smallest answer that a client can be sure of: RFC 9112, sections
 /// 2.1, 6.3 and 9.6.
 #[test]
 fn the_smallest_answer_is_framed() {

@@ -23,14 +23,17 @@ fn main() -> io::Result<()> {
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
     epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
     let mut clients: Slab<Client> = Slab::new();
+    let mut pauses = false;
     let mut events = [EpollEvent::empty(); 64];
     loop {
         let number = epoll.wait(&mut events, EpollTimeout::NONE)?;
         for event in &events[..number] {
             let key = event.data() as usize;
             if event.data() == LISTENER {
-                let Ok(Some(client)) = accept(&listener) else {
-                    continue;
+                let client = match accept(&listener) {
+                    Ok(Some(client)) => client,
+                    Ok(None) => continue,
+                    Err(_) => continue,
                 };
                 let place = clients.vacant_entry();
                 let interest = EpollEvent::new(EpollFlags::EPOLLIN, place.key() as u64);
@@ -39,6 +42,10 @@ fn main() -> io::Result<()> {
             } else if let Some(client) = clients.get_mut(key) {
                 if client.is_done() {
                     clients.remove(key);
+                    if pauses {
+                        epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
+                        pauses = false;
+                    }
                 } else if !client.1.is_empty() {
                     let mut room = EpollEvent::new(EpollFlags::EPOLLOUT, key as u64);
                     epoll.modify(&client.0, &mut room)?;
