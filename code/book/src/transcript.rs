@@ -228,14 +228,14 @@ pub fn stage_command(command: &str) -> Option<StageCommand<'_>> {
         }
         None => {
             let (before, rest) = command.split_once(PROGRAM)?;
-            let ends = |letter: char| letter.is_whitespace() || letter == ';';
+            let ends = |letter: char| letter.is_whitespace() || matches!(letter, ';' | ')');
             (before, &rest[rest.find(ends).unwrap_or(rest.len())..])
         }
     };
-    if !rest.is_empty() && !rest.starts_with([' ', ';']) {
+    if !rest.is_empty() && !rest.starts_with([' ', ';', ')']) {
         return None;
     }
-    let places = [" |", " >", " 2>", " <", " &", ";"].iter();
+    let places = [" |", " >", " 2>", " <", " &", ";", ")"].iter();
     let end = places.filter_map(|place| rest.find(place)).min();
     let (arguments, after) = rest.split_at(end.unwrap_or(rest.len()));
     let arguments = arguments.trim();
@@ -427,6 +427,8 @@ mod tests {
             ("strace -f target/debug/my-server", ["strace -f ", "", ""]),
             ("target/debug/my-gateway a", ["", "a", ""]),
             ("target/debug/my-client; x $?", ["", "", "; x $?"]),
+            ("(x; target/debug/my-loop)", ["(x; ", "", ")"]),
+            ("(x; target/debug/my-loop a)", ["(x; ", "a", ")"]),
         ] {
             assert_eq!(parts(command), Some(expected), "{command}");
         }
